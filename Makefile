@@ -1,0 +1,31 @@
+# What one does here. Everything is installed into .venv, which `make setup` makes when needed.
+# All paths are relative, so that the checkout may stand anywhere, in a path with spaces too.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo 'make demo     tell the story of the post, step by step, in a temporary store'
+	@echo 'make test     lint, types, layers, then all tests; ARGS="-k chunks -x" goes to pytest'
+	@echo 'make lint     the first three of those'
+	@echo 'make setup    make .venv and look for libfuse; the others call it'
+	@echo 'make clean    remove .venv and whatever the tools left'
+
+setup:
+	@bash scripts/setup.sh
+
+demo: setup
+	@bash scripts/demo.sh
+
+lint: setup
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: lint
+	.venv/bin/pytest $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,219 @@
+"""pfslib: git for data, in your process.
+
+Versioned storage, mounts and pipelines with provenance, without a server. The folders, from the
+bottom up, each importing only from those before it::
+
+    model      the nouns: frozen records, names, paths, errors
+    kv         ordered bytes to bytes, with transactions: LMDB
+    chunks     bytes to deduplicated chunks and back
+    trees      directories and files made of chunks
+    commits    history, references, provenance
+    mounts     a commit as a directory, served by a process of its own (pfsfuse)
+    pipelines  commits in, commands in the middle, commits out
+    api        the handles a user holds
+    cli        the `pfs` command
+
+The public names are those of `__all__`; each is imported when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.info import BranchInfo, FileInfo, RepoInfo
+    from pfslib.api.open_commit import OpenCommit
+    from pfslib.api.repo import Repo
+    from pfslib.api.store import Store, init, open  # noqa: A004
+    from pfslib.api.tree import Tree
+    from pfslib.model.errors import (
+        AlreadyExistsError,
+        BranchBusyError,
+        BranchNotFoundError,
+        BusyError,
+        CommitFinishedError,
+        CommitNotFoundError,
+        CommitOpenError,
+        ConflictError,
+        CorruptionError,
+        HeadMovedError,
+        ImageNotFoundError,
+        InvalidGlobError,
+        InvalidInputError,
+        InvalidNameError,
+        InvalidPathError,
+        InvalidReferenceError,
+        InvalidSpecError,
+        IsADirectoryInCommitError,
+        JobFailedError,
+        JobNotFoundError,
+        MountError,
+        NotADirectoryInCommitError,
+        NotFoundError,
+        OutputRepoError,
+        PathClashError,
+        PathNotFoundError,
+        PfsError,
+        PipelineNotFoundError,
+        RepoNotFoundError,
+        RunnerError,
+        StateError,
+        StillNeededError,
+        StoreClosedError,
+        StoreFullError,
+        StoreNotFoundError,
+        UnknownFormatError,
+        UnsupportedFileError,
+        WorkError,
+        WrongKindError,
+    )
+    from pfslib.model.nodes import Entry, Kind
+    from pfslib.model.work import DatumRecord, Image, Job, JobState, Pipeline
+    from pfslib.mounts.mounting import Mounted
+    from pfslib.pipelines.runner import Attempt, Outcome, Runner, Session
+
+_HOME = {
+    "Commit": "pfslib.api.commit",
+    "BranchInfo": "pfslib.api.info",
+    "FileInfo": "pfslib.api.info",
+    "RepoInfo": "pfslib.api.info",
+    "OpenCommit": "pfslib.api.open_commit",
+    "Repo": "pfslib.api.repo",
+    "Store": "pfslib.api.store",
+    "init": "pfslib.api.store",
+    "open": "pfslib.api.store",
+    "Tree": "pfslib.api.tree",
+    "Entry": "pfslib.model.nodes",
+    "Kind": "pfslib.model.nodes",
+    "DatumRecord": "pfslib.model.work",
+    "Image": "pfslib.model.work",
+    "Job": "pfslib.model.work",
+    "JobState": "pfslib.model.work",
+    "Pipeline": "pfslib.model.work",
+    "Mounted": "pfslib.mounts.mounting",
+    "Attempt": "pfslib.pipelines.runner",
+    "Outcome": "pfslib.pipelines.runner",
+    "Runner": "pfslib.pipelines.runner",
+    "Session": "pfslib.pipelines.runner",
+    "AlreadyExistsError": "pfslib.model.errors",
+    "BranchBusyError": "pfslib.model.errors",
+    "BranchNotFoundError": "pfslib.model.errors",
+    "BusyError": "pfslib.model.errors",
+    "CommitFinishedError": "pfslib.model.errors",
+    "CommitNotFoundError": "pfslib.model.errors",
+    "CommitOpenError": "pfslib.model.errors",
+    "ConflictError": "pfslib.model.errors",
+    "CorruptionError": "pfslib.model.errors",
+    "HeadMovedError": "pfslib.model.errors",
+    "ImageNotFoundError": "pfslib.model.errors",
+    "InvalidGlobError": "pfslib.model.errors",
+    "InvalidInputError": "pfslib.model.errors",
+    "InvalidNameError": "pfslib.model.errors",
+    "InvalidPathError": "pfslib.model.errors",
+    "InvalidReferenceError": "pfslib.model.errors",
+    "InvalidSpecError": "pfslib.model.errors",
+    "IsADirectoryInCommitError": "pfslib.model.errors",
+    "JobFailedError": "pfslib.model.errors",
+    "JobNotFoundError": "pfslib.model.errors",
+    "MountError": "pfslib.model.errors",
+    "NotADirectoryInCommitError": "pfslib.model.errors",
+    "NotFoundError": "pfslib.model.errors",
+    "OutputRepoError": "pfslib.model.errors",
+    "PathClashError": "pfslib.model.errors",
+    "PathNotFoundError": "pfslib.model.errors",
+    "PfsError": "pfslib.model.errors",
+    "PipelineNotFoundError": "pfslib.model.errors",
+    "RepoNotFoundError": "pfslib.model.errors",
+    "RunnerError": "pfslib.model.errors",
+    "StateError": "pfslib.model.errors",
+    "StillNeededError": "pfslib.model.errors",
+    "StoreClosedError": "pfslib.model.errors",
+    "StoreFullError": "pfslib.model.errors",
+    "StoreNotFoundError": "pfslib.model.errors",
+    "UnknownFormatError": "pfslib.model.errors",
+    "UnsupportedFileError": "pfslib.model.errors",
+    "WorkError": "pfslib.model.errors",
+    "WrongKindError": "pfslib.model.errors",
+}
+
+__all__ = [
+    "AlreadyExistsError",
+    "Attempt",
+    "BranchBusyError",
+    "BranchInfo",
+    "BranchNotFoundError",
+    "BusyError",
+    "Commit",
+    "CommitFinishedError",
+    "CommitNotFoundError",
+    "CommitOpenError",
+    "ConflictError",
+    "CorruptionError",
+    "DatumRecord",
+    "Entry",
+    "FileInfo",
+    "HeadMovedError",
+    "Image",
+    "ImageNotFoundError",
+    "InvalidGlobError",
+    "InvalidInputError",
+    "InvalidNameError",
+    "InvalidPathError",
+    "InvalidReferenceError",
+    "InvalidSpecError",
+    "IsADirectoryInCommitError",
+    "Job",
+    "JobFailedError",
+    "JobNotFoundError",
+    "JobState",
+    "Kind",
+    "MountError",
+    "Mounted",
+    "NotADirectoryInCommitError",
+    "NotFoundError",
+    "OpenCommit",
+    "Outcome",
+    "OutputRepoError",
+    "PathClashError",
+    "PathNotFoundError",
+    "PfsError",
+    "Pipeline",
+    "PipelineNotFoundError",
+    "Repo",
+    "RepoInfo",
+    "RepoNotFoundError",
+    "Runner",
+    "RunnerError",
+    "Session",
+    "StateError",
+    "StillNeededError",
+    "Store",
+    "StoreClosedError",
+    "StoreFullError",
+    "StoreNotFoundError",
+    "Tree",
+    "UnknownFormatError",
+    "UnsupportedFileError",
+    "WorkError",
+    "WrongKindError",
+    "__version__",
+    "init",
+    "open",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name is
+    """Import a public name when it is first used: `import pfslib` itself stays cheap."""
+    home = _HOME.get(name)
+    if home is None:
+        msg = f"module 'pfslib' has no attribute {name!r}"
+        raise AttributeError(msg)
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,1 @@
+"""The handles a user holds: Store, Repo, Commit, OpenCommit, Tree."""

@@ -1,0 +1,82 @@
+"""What listings and inspections return: plain records with public names and units."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from pfslib.model.nodes import Entry, Kind
+
+_KINDS = {
+    Kind.FILE: "file",
+    Kind.EXECUTABLE: "file",
+    Kind.SYMLINK: "symlink",
+    Kind.DIRECTORY: "dir",
+}
+
+
+def when(time_ns: int) -> datetime:
+    """A time of the store as an aware datetime, in UTC."""
+    return datetime.fromtimestamp(time_ns / 1e9, UTC)
+
+
+class FileInfo(msgspec.Struct, frozen=True):
+    """A file, directory or link of a commit."""
+
+    path: str
+    """Absolute, in the commit."""
+
+    kind: str
+    """``file``, ``dir`` or ``symlink``."""
+
+    size: int
+    """Bytes; of a directory, those of all files below."""
+
+    files: int
+    """Files and links: 1, or for a directory all below."""
+
+    modified: datetime
+    commit: str
+    """Id of the commit that last changed it, or anything below it."""
+
+    digest: str
+    """64 hexadecimal digits: equal for equal content."""
+
+    executable: bool
+
+    @classmethod
+    def of(cls, path: str, entry: Entry) -> FileInfo:
+        """The public form of a stored entry."""
+        return cls(
+            path=path,
+            kind=_KINDS[Kind(entry.kind)],
+            size=entry.size,
+            files=entry.files if entry.is_dir else 1,
+            modified=when(entry.mtime_ns),
+            commit=entry.origin.hex(),
+            digest=entry.digest.hex(),
+            executable=entry.executable,
+        )
+
+
+class RepoInfo(msgspec.Struct, frozen=True):
+    """A repo at a glance."""
+
+    name: str
+    created: datetime
+    size: int
+    """Bytes of the newest commit of its `master` branch, or of its only branch."""
+
+    description: str
+    branches: tuple[str, ...]
+    pipeline: str
+    """The pipeline that writes it; empty for a user's repo."""
+
+
+class BranchInfo(msgspec.Struct, frozen=True):
+    """A branch and where it points."""
+
+    name: str
+    head: str
+    created: datetime

@@ -1,0 +1,111 @@
+"""Repo: a handle on one repo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pfslib.api.commit import Commit
+from pfslib.api.info import BranchInfo, RepoInfo, when
+from pfslib.api.open_commit import OpenCommit
+from pfslib.commits.branches import list_branches
+from pfslib.commits.refs import find_commit, get_commit, list_commit_ids
+from pfslib.commits.repos import get_repo
+from pfslib.commits.staging import start
+from pfslib.kv.process import this_process
+from pfslib.model.errors import OutputRepoError
+
+if TYPE_CHECKING:
+    from pfslib.api.store import Store
+
+
+class Repo:
+    """A named line of versioned data. Obtained from ``store.create_repo`` or ``store["name"]``."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Repo {self.name}>"
+
+    def __getitem__(self, reference: str) -> Commit:
+        """The commit that a reference means: ``repo["master"]``, ``repo["master^"]``."""
+        return self._store.commit(f"{self.name}@{reference}")
+
+    def commit(
+        self, branch: str = "master", *, message: str = "", allow_empty: bool = False
+    ) -> OpenCommit:
+        """A commit for a ``with`` block: published when the block ends, discarded if it raises.
+
+        Args:
+            branch: The branch to commit to; made when there is none.
+            message: Why.
+            allow_empty: Make a commit also when the block changes nothing.
+
+        Raises:
+            BranchBusyError: The branch has an open commit.
+            OutputRepoError: The repo is a pipeline's output.
+        """
+        return self._start(branch, message, owner=this_process(), allow_empty=allow_empty)
+
+    def start_commit(self, branch: str = "master", *, message: str = "") -> OpenCommit:
+        """Start a commit that lasts, with every file put, until it is finished or discarded.
+
+        Any process can go on with it by its id; see ``Store.open_commit``.
+
+        Raises:
+            BranchBusyError: The branch has an open commit.
+            OutputRepoError: The repo is a pipeline's output.
+        """
+        return self._start(branch, message, owner="", allow_empty=True)
+
+    def _start(self, branch: str, message: str, *, owner: str, allow_empty: bool) -> OpenCommit:
+        with self._store.kv.write() as txn:
+            if get_repo(txn, self.name).pipeline:
+                raise OutputRepoError(self.name)
+            record = start(txn, self.name, branch, message=message, owner=owner)
+        return OpenCommit(self._store, record, durable=not owner, allow_empty=allow_empty)
+
+    def list_commit(self, branch: str = "", *, newest_first: bool = False) -> Iterator[Commit]:
+        """The commits of the repo, or of one branch, by branch and from the oldest on.
+
+        Failed jobs' outputs, which are on no branch, come first.
+        """
+        with self._store.kv.read() as txn:
+            get_repo(txn, self.name)
+            ids = list_commit_ids(txn, self.name, branch=branch, newest_first=newest_first)
+        for commit_id in ids:
+            with self._store.kv.read() as txn:
+                record = find_commit(txn, commit_id)
+            if record is not None:  # it may have been deleted since
+                yield Commit(self._store, record)
+
+    def list_branch(self) -> list[BranchInfo]:
+        """The branches, by name."""
+        with self._store.kv.read() as txn:
+            get_repo(txn, self.name)
+            return [
+                BranchInfo(row.name, row.head, when(row.created_ns))
+                for row in list_branches(txn, self.name)
+            ]
+
+    def inspect(self) -> RepoInfo:
+        """The repo at a glance.
+
+        Raises:
+            RepoNotFoundError: It was deleted.
+        """
+        with self._store.kv.read() as txn:
+            record = get_repo(txn, self.name)
+            branches = {row.name: row.head for row in list_branches(txn, self.name)}
+            shown = branches.get("master") or next(iter(branches.values()), "")
+            size = get_commit(txn, shown).root.size if shown else 0
+        return RepoInfo(
+            name=record.name,
+            created=when(record.created_ns),
+            size=size,
+            description=record.description,
+            branches=tuple(branches),
+            pipeline=record.pipeline,
+        )

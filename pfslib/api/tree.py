@@ -1,0 +1,132 @@
+"""Tree: reading below one root. What the mount server, and every commit, reads through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+from pfslib.kv.protocol import KV, ReadTxn
+from pfslib.model.errors import CorruptionError, NotADirectoryInCommitError, NotFoundError
+from pfslib.model.nodes import DIGEST_SIZE, Entry
+from pfslib.model.paths import join_path, split_path
+from pfslib.trees.directories import root_entry
+from pfslib.trees.filereader import read_file
+from pfslib.trees.lookup import get_entry, scan_directory
+from pfslib.trees.nodestore import TreeCache, has_node
+
+_PAGE = 1024
+_STREAM_BYTES = 1 << 20
+
+
+class Tree:
+    """An immutable directory with all below it.
+
+    Every call reads in a short transaction of its own, so a Tree kept for long pins nothing of
+    LMDB's. Safe to use from several threads.
+    """
+
+    def __init__(self, kv: KV, root: Entry, cache: TreeCache, *, where: str) -> None:
+        self._kv = kv
+        self._cache = cache
+        self._where = where
+        self.root = root
+
+    @classmethod
+    def of_node(cls, kv: KV, key: bytes, cache: TreeCache) -> Tree:
+        """The tree whose root directory has a node of that key.
+
+        Raises:
+            NotFoundError: No such node is stored.
+        """
+        with kv.read() as txn:
+            if len(key) != DIGEST_SIZE or not has_node(txn, key):
+                raise NotFoundError(f"tree {key.hex()} not found")
+            root = root_entry(txn, key, cache)
+        return cls(kv, root, cache, where=f"tree {key.hex()[:12]}")
+
+    def find(self, path: str | bytes) -> Entry:
+        """The entry at a path; the root for '/' or ''.
+
+        Raises:
+            PathNotFoundError: Nothing there.
+            NotADirectoryInCommitError: A file stands where the path needs a directory.
+        """
+        parts = split_path(path)
+        with self._reading(path) as txn:
+            return get_entry(txn, self.root, parts, self._cache, where=self._where)
+
+    def scan(self, path: str | bytes = b"") -> Iterator[Entry]:
+        """The entries of a directory, in byte order of their names.
+
+        Raises:
+            PathNotFoundError: Nothing there.
+            NotADirectoryInCommitError: It is a file.
+        """
+        directory = self.find(path)
+        if not directory.is_dir:
+            raise NotADirectoryInCommitError(join_path(split_path(path)))
+        return self._scan(directory, path)
+
+    def _scan(self, directory: Entry, path: str | bytes) -> Iterator[Entry]:
+        after: bytes | None = None
+        while True:
+            with self._reading(path) as txn:
+                rows = scan_directory(txn, directory, self._cache, after=after)
+                page = list(islice(rows, _PAGE))
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].name
+
+    def walk(self, path: str | bytes = b"") -> Iterator[tuple[str, Entry]]:
+        """Everything below a directory, as path and entry; a directory comes before its content."""
+        top = split_path(path)
+        stack = [(top, self.scan(path))]
+        while stack:
+            parts, rows = stack[-1]
+            entry = next(rows, None)
+            if entry is None:
+                stack.pop()
+                continue
+            below = (*parts, entry.name)
+            yield join_path(below), entry
+            if entry.is_dir:
+                stack.append((below, self._scan(entry, b"/".join(below))))
+
+    def read(self, entry: Entry, offset: int = 0, size: int | None = None) -> bytes:
+        """Bytes of a file's content, verified; fewer than asked for at its end.
+
+        Args:
+            entry: A file of this tree (any entry of the same store will do).
+            offset: First byte wanted.
+            size: Most bytes wanted; None for all that follow.
+
+        Raises:
+            IsADirectoryInCommitError: It is a directory.
+            CorruptionError: What is stored is not what was written.
+        """
+        with self._reading(entry.name) as txn:
+            return read_file(txn, entry, offset, size, self._cache)
+
+    def stream(self, entry: Entry, offset: int = 0, size: int | None = None) -> Iterator[bytes]:
+        """The same as `read`, in blocks of a MiB: for contents larger than memory."""
+        end = entry.size if size is None else min(entry.size, offset + size)
+        while offset < end:
+            block = self.read(entry, offset, min(_STREAM_BYTES, end - offset))
+            offset += len(block)
+            yield block
+
+    def read_link(self, entry: Entry) -> bytes:
+        """The target of a symbolic link."""
+        return self.read(entry)
+
+    @contextmanager
+    def _reading(self, path: str | bytes) -> Iterator[ReadTxn]:
+        """A read transaction whose damage reports name the file and the commit."""
+        try:
+            with self._kv.read() as txn:
+                yield txn
+        except CorruptionError as error:
+            error.add_note(f"met at {join_path(split_path(path))} of {self._where}")
+            raise

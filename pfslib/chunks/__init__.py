@@ -1,0 +1,1 @@
+"""Bytes to deduplicated chunks and back: split, digest, codec, pack, ingest."""

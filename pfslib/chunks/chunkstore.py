@@ -1,0 +1,99 @@
+"""Put, find and get pieces of content by digest; verified on every read.
+
+Chunks lie under numbers in the order they were written; the table of places says in which chunk,
+and where in it, a piece is. A piece of a small file shares its chunk with its neighbours; a piece
+of a large file fills one.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pfslib.chunks.codec import decode
+from pfslib.chunks.digest import piece_digest
+from pfslib.chunks.lru import Lru
+from pfslib.kv.protocol import ReadTxn, WriteTxn
+from pfslib.kv.tables import Table, next_number, number_key
+from pfslib.model.errors import CorruptionError
+
+_PLACE = struct.Struct("<QII")
+CACHE_BYTES = 16 << 20
+
+
+class Place(NamedTuple):
+    """Where a piece lies."""
+
+    chunk: int
+    offset: int
+    size: int
+
+
+class ChunkCache:
+    """Inflated chunks, and the pieces verified in them."""
+
+    __slots__ = ("chunks", "pieces")
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self.chunks: Lru[bytes | memoryview] = Lru(limit // 2)
+        self.pieces: Lru[bytes | memoryview] = Lru(limit // 2)
+
+
+def has_piece(txn: ReadTxn, digest: bytes) -> bool:
+    """Whether the piece is stored."""
+    return txn.get(Table.PLACES, digest) is not None
+
+
+def add_chunk(txn: WriteTxn, frame: bytes, pieces: Sequence[tuple[bytes, int, int]]) -> None:
+    """Store one chunk and say where its pieces are.
+
+    Args:
+        txn: The change to make it in.
+        frame: The chunk, encoded.
+        pieces: Digest, offset and size of each piece in the plain chunk.
+
+    Pieces that another writer stored meanwhile keep their old place; a chunk without any new piece
+    is not stored.
+    """
+    new = [piece for piece in pieces if txn.get(Table.PLACES, piece[0]) is None]
+    if not new:
+        return
+    chunk = next_number(txn, "chunks")
+    txn.append(Table.CHUNKS, number_key(chunk), frame)
+    for digest, offset, size in new:
+        txn.add(Table.PLACES, digest, _PLACE.pack(chunk, offset, size))
+
+
+def find_place(txn: ReadTxn, digest: bytes) -> Place | None:
+    """Where a piece lies; None when it is not stored."""
+    value = txn.get(Table.PLACES, digest)
+    return Place(*_PLACE.unpack(value)) if value is not None else None
+
+
+def get_piece(txn: ReadTxn, digest: bytes, cache: ChunkCache) -> bytes | memoryview:
+    """The bytes of a piece, verified against their digest.
+
+    Raises:
+        CorruptionError: The piece is missing or its bytes are not what was stored.
+    """
+    known = cache.pieces.get(digest)
+    if known is not None:
+        return known
+    place = find_place(txn, digest)
+    if place is None:
+        raise CorruptionError(f"piece {digest.hex()} is missing from the store")
+    key = number_key(place.chunk)
+    plain = cache.chunks.get(key)
+    if plain is None:
+        frame = txn.get(Table.CHUNKS, key)
+        if frame is None:
+            raise CorruptionError(f"chunk {place.chunk}, of piece {digest.hex()}, is missing")
+        plain = decode(frame)
+        if place.size < len(plain):
+            cache.chunks.put(key, plain, len(plain))
+    piece = plain if place.size == len(plain) else plain[place.offset : place.offset + place.size]
+    if len(piece) != place.size or piece_digest(piece) != digest:
+        raise CorruptionError(f"piece {digest.hex()} in chunk {place.chunk} is damaged")
+    cache.pieces.put(digest, piece, len(piece) + 256)
+    return piece

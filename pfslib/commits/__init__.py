@@ -1,0 +1,1 @@
+"""History, and where data came from: repos, branches, references, staging, finish, reflog."""

@@ -1,0 +1,261 @@
+"""Edits to tree, tree to commit, commit to head: one transaction.
+
+Folding is the first half alone: staged edits become the open commit's root, so that it can be read
+and its log of edits stays short.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+from blake3 import blake3
+
+from pfslib.commits.branches import advance
+from pfslib.commits.provenance import link
+from pfslib.commits.staging import (
+    clear_staged,
+    discard,
+    get_open,
+    put_open,
+    staged,
+    staged_end,
+    with_root,
+)
+from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
+from pfslib.kv.tables import Table, id_key, name_prefix, number_key
+from pfslib.model.encoding import pack, unpack
+from pfslib.model.errors import WrongKindError
+from pfslib.model.history import Commit, OpenCommit
+from pfslib.model.nodes import Content, Entry
+from pfslib.model.paths import join_path
+from pfslib.trees.contents import ContentWriter
+from pfslib.trees.edit import Edit, Op, apply_edits
+from pfslib.trees.lookup import find_child
+from pfslib.trees.nodestore import TreeCache
+
+Path = tuple[bytes, ...]
+ResultT = TypeVar("ResultT")
+
+
+def fold(
+    kv: KV,
+    repo: str,
+    commit_id: str,
+    cache: TreeCache,
+    writer: ContentWriter,
+    edits: Sequence[Edit] = (),
+) -> OpenCommit:
+    """Turn the staged edits, and then those given, into the open commit's root.
+
+    Args:
+        kv: The store.
+        repo: The commit's repo.
+        commit_id: The open commit.
+        cache: What is remembered of trees.
+        writer: Where the contents of the given edits wait.
+        edits: Edits that were not staged.
+
+    Raises:
+        CommitNotFoundError: It is not open any more.
+        PathClashError: A path would be a file and a directory; the edits stay staged.
+    """
+    return _fold_then(kv, repo, commit_id, cache, writer, edits, lambda _, folded: folded)
+
+
+def finish(
+    kv: KV,
+    repo: str,
+    commit_id: str,
+    cache: TreeCache,
+    writer: ContentWriter,
+    edits: Sequence[Edit] = (),
+    *,
+    allow_empty: bool = True,
+) -> Commit | None:
+    """Make the open commit a commit and the head of its branch; durable when this returns.
+
+    Args:
+        kv: The store.
+        repo: The commit's repo.
+        commit_id: The open commit.
+        cache: What is remembered of trees.
+        writer: Where the contents of the given edits wait.
+        edits: Edits that were not staged.
+        allow_empty: Also when the tree is its parent's; otherwise such a commit is discarded.
+
+    Returns:
+        The commit; None when it was discarded as empty.
+
+    Raises:
+        CommitNotFoundError: It is not open any more.
+        HeadMovedError: The branch was moved meanwhile.
+        PathClashError: A path would be a file and a directory; the commit stays open.
+    """
+
+    def publish_or_discard(txn: WriteTxn, folded: OpenCommit) -> Commit | None:
+        if not allow_empty and _is_empty(txn, folded):
+            discard(txn, folded)
+            return None
+        return publish(txn, folded)
+
+    return _fold_then(kv, repo, commit_id, cache, writer, edits, publish_or_discard)
+
+
+def _fold_then(
+    kv: KV,
+    repo: str,
+    commit_id: str,
+    cache: TreeCache,
+    writer: ContentWriter,
+    edits: Sequence[Edit],
+    then: Callable[[WriteTxn, OpenCommit], ResultT],
+) -> ResultT:
+    """Fold, and do something with the outcome in the same transaction."""
+    if any(edit.op == Op.APPEND for edit in edits):
+        writer.spill()  # joining reads what is appended back from the store
+    while True:
+        with kv.read() as txn:
+            seen = get_open(txn, repo, commit_id)
+            end = staged_end(txn, seen)
+            todo = [*staged(txn, seen), *edits]
+            appended = _join_appended(txn, seen.root, todo, cache, writer)
+        with kv.write() as txn:
+            # Appended contents were joined to what was seen: if that is stale, join again.
+            if appended and not _unchanged(txn, seen, end):
+                continue
+            now = get_open(txn, repo, commit_id)
+            return then(txn, _apply(txn, now, [*staged(txn, now), *edits], appended, cache, writer))
+
+
+def publish(txn: WriteTxn, folded: OpenCommit, *, error: str = "") -> Commit:
+    """Make a commit of an open commit whose edits are all folded, and move its branch to it.
+
+    Args:
+        txn: The change to make it in.
+        folded: What to make it of.
+        error: Why the job that made it failed. Such a commit stands beside the branch: readable
+            by id, never a head, so nothing inherits it and nothing is triggered by it.
+
+    Raises:
+        HeadMovedError: The branch was moved meanwhile.
+    """
+    branch = "" if error else folded.branch
+    commit = sealed(
+        Commit(
+            id=folded.id,
+            repo=folded.repo,
+            branch=branch,
+            number=_next_position(txn, folded.repo, branch),
+            parent=folded.parent,
+            root=folded.root,
+            provenance=folded.provenance,
+            message=folded.message,
+            started_ns=folded.started_ns,
+            finished_ns=time.time_ns(),
+            added_bytes=folded.added_bytes,
+            error=error,
+        )
+    )
+    key = id_key(commit.id)
+    txn.put(Table.COMMITS, key, pack(commit))
+    position = name_prefix(commit.repo, commit.branch) + number_key(commit.number)
+    txn.put(Table.POSITIONS, position, key)
+    link(txn, commit)
+    if branch:
+        advance(txn, commit.repo, branch, expected=commit.parent, head=commit.id)
+    discard(txn, folded)
+    return commit
+
+
+def sealed(commit: Commit) -> Commit:
+    """The commit with its digest, which covers every other field."""
+    bare = msgspec.structs.replace(commit, digest=b"")
+    return msgspec.structs.replace(commit, digest=blake3(pack(bare)).digest())
+
+
+def _next_position(txn: ReadTxn, repo: str, branch: str) -> int:
+    last = next(txn.scan(Table.POSITIONS, prefix=name_prefix(repo, branch), reverse=True), None)
+    return int.from_bytes(last[0][-8:], "big") + 1 if last else 0
+
+
+def _apply(
+    txn: WriteTxn,
+    now: OpenCommit,
+    edits: Sequence[Edit],
+    appended: dict[Path, Content],
+    cache: TreeCache,
+    writer: ContentWriter,
+) -> OpenCommit:
+    writer.flush(txn)
+    applied = apply_edits(
+        txn,
+        now.root,
+        edits,
+        cache,
+        origin=id_key(now.id),
+        now_ns=time.time_ns(),
+        appended=appended,
+    )
+    folded = with_root(now, applied.root, applied.added_bytes, staged_end(txn, now))
+    clear_staged(txn, now)
+    put_open(txn, folded)
+    return folded
+
+
+def _unchanged(txn: ReadTxn, seen: OpenCommit, end: int) -> bool:
+    now = get_open(txn, seen.repo, seen.id)
+    return now == seen and staged_end(txn, now) == end
+
+
+def _is_empty(txn: ReadTxn, folded: OpenCommit) -> bool:
+    if not folded.parent:
+        return folded.root.files == 0
+    value = txn.get(Table.COMMITS, id_key(folded.parent))
+    return value is not None and unpack(Commit, value).root.content == folded.root.content
+
+
+def _join_appended(
+    txn: ReadTxn, root: Entry, edits: Sequence[Edit], cache: TreeCache, writer: ContentWriter
+) -> dict[Path, Content]:
+    """The whole content of each path that an APPEND names, after all the edits."""
+    if not any(edit.op == Op.APPEND for edit in edits):
+        return {}
+    replaced: dict[Path, Entry | None] = {}
+    parts: dict[Path, list[Content]] = {}
+    for edit in edits:
+        if edit.op == Op.APPEND:
+            assert edit.entry is not None
+            if edit.path not in parts:
+                parts[edit.path] = _content_before(txn, root, edit.path, replaced, cache)
+            parts[edit.path].append(Content(edit.entry.size, edit.entry.content))
+        else:
+            replaced[edit.path] = edit.entry
+            depth = len(edit.path)
+            for path in [path for path in parts if path[:depth] == edit.path]:
+                del parts[path]
+    return {path: writer.concatenate(txn, contents, cache) for path, contents in parts.items()}
+
+
+def _content_before(
+    txn: ReadTxn, root: Entry, path: Path, replaced: dict[Path, Entry | None], cache: TreeCache
+) -> list[Content]:
+    """What is at a path before an APPEND: in the root, or in what was put over it since."""
+    entry: Entry | None = root
+    for depth, name in enumerate((*path, b"")):
+        here = path[:depth]
+        if here in replaced:
+            entry = replaced[here]
+        if entry is None or depth == len(path):
+            break
+        if not entry.is_dir:
+            entry = None
+            break
+        entry = find_child(txn, entry, name, cache)
+    if entry is None:
+        return []
+    if entry.is_dir:
+        raise WrongKindError(join_path(path), "is a directory: nothing can be appended to it")
+    return [Content(entry.size, entry.content)]

@@ -1,0 +1,133 @@
+"""Resolve references to commits; walk ancestors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pfslib.commits.branches import find_branch, list_branches
+from pfslib.commits.staging import find_open, find_open_on, list_open
+from pfslib.kv.protocol import ReadTxn
+from pfslib.kv.tables import Table, id_key, name_prefix, number_key
+from pfslib.model.encoding import unpack
+from pfslib.model.errors import CommitNotFoundError, CorruptionError, InvalidReferenceError
+from pfslib.model.history import Commit, OpenCommit
+from pfslib.model.names import Reference, is_commit_id, parse_reference
+
+_PREFIX_MIN = 4
+
+
+def get_commit(txn: ReadTxn, commit_id: str) -> Commit:
+    """A commit that is known to exist, by its full id.
+
+    Raises:
+        CorruptionError: It does not.
+    """
+    commit = find_commit(txn, commit_id)
+    if commit is None:
+        raise CorruptionError(f"commit {commit_id} is missing from the store")
+    return commit
+
+
+def find_commit(txn: ReadTxn, commit_id: str) -> Commit | None:
+    """A commit by its full id; None when there is none."""
+    value = txn.get(Table.COMMITS, id_key(commit_id))
+    return unpack(Commit, value) if value is not None else None
+
+
+def resolve(txn: ReadTxn, repo: str, text: str) -> Commit:
+    """The finished commit that a reference means in a repo.
+
+    Tried in this order: a branch of that very name, a full id, a branch or id with steps back
+    (`^`, `~3`) or a number (`.2`, `/2`), the unique beginning of an id.
+
+    Raises:
+        CommitNotFoundError: It means none.
+        InvalidReferenceError: Not a reference, or the beginning of several ids.
+    """
+    commit = _named(txn, repo, text)
+    if commit is None:
+        reference = parse_reference(text)
+        commit = _relative(txn, repo, text, reference)
+    return commit
+
+
+def resolve_open(txn: ReadTxn, repo: str, text: str) -> OpenCommit | None:
+    """The open commit that a reference means: by branch, id or the beginning of its id."""
+    on_branch = find_open_on(txn, repo, text)
+    if on_branch is not None:
+        return on_branch
+    if is_commit_id(text):
+        found = find_open(txn, text)
+        return found if found is not None and found.repo == repo else None
+    if not _is_prefix(text):
+        return None
+    near = [commit for commit in list_open(txn, repo) if commit.id.startswith(text)]
+    return near[0] if len(near) == 1 else None
+
+
+def ancestors(txn: ReadTxn, commit: Commit) -> Iterator[Commit]:
+    """A commit and its parents, newest first."""
+    while True:
+        yield commit
+        if not commit.parent:
+            return
+        commit = get_commit(txn, commit.parent)
+
+
+def list_commit_ids(
+    txn: ReadTxn, repo: str, *, branch: str = "", newest_first: bool = False
+) -> list[str]:
+    """Ids of the commits of a repo, or of one branch, by branch and position."""
+    prefix = name_prefix(repo, branch) if branch else name_prefix(repo)
+    rows = txn.scan(Table.POSITIONS, prefix=prefix, reverse=newest_first)
+    return [commit_id.hex() for _, commit_id in rows]
+
+
+def _named(txn: ReadTxn, repo: str, name: str) -> Commit | None:
+    """The commit of a branch, a full id, or the unique beginning of one."""
+    branch = find_branch(txn, repo, name)
+    if branch is not None:
+        return get_commit(txn, branch.head)
+    if is_commit_id(name):
+        commit = find_commit(txn, name)
+        return commit if commit is not None and commit.repo == repo else None
+    return _by_prefix(txn, repo, name) if _is_prefix(name) else None
+
+
+def _is_prefix(text: str) -> bool:
+    return len(text) >= _PREFIX_MIN and all(digit in "0123456789abcdef" for digit in text)
+
+
+def _by_prefix(txn: ReadTxn, repo: str, text: str) -> Commit | None:
+    even = text[: len(text) // 2 * 2]
+    found: Commit | None = None
+    for key, value in txn.scan(Table.COMMITS, prefix=bytes.fromhex(even)):
+        if not key.hex().startswith(text):
+            continue
+        commit = unpack(Commit, value)
+        if commit.repo != repo:
+            continue
+        if found is not None:
+            raise InvalidReferenceError(f"{repo}@{text}", "several commit ids begin so; add digits")
+        found = commit
+    return found
+
+
+def _relative(txn: ReadTxn, repo: str, text: str, reference: Reference) -> Commit:
+    known = [branch.name for branch in list_branches(txn, repo)]
+    base = _named(txn, repo, reference.base)
+    if reference.number is not None:
+        position = name_prefix(repo, reference.base) + number_key(reference.number)
+        commit_id = txn.get(Table.POSITIONS, position)
+        if commit_id is not None:
+            return get_commit(txn, commit_id.hex())
+        if base is not None and base.id.startswith(reference.base) and reference.number == 0:
+            return base  # <id>/0: how a job names its output
+        raise CommitNotFoundError(repo, text, known)
+    if base is None or (reference.base == text):
+        raise CommitNotFoundError(repo, text, known)
+    for _ in range(reference.back):
+        if not base.parent:
+            raise CommitNotFoundError(repo, text, hint="the branch has fewer commits")
+        base = get_commit(txn, base.parent)
+    return base

@@ -1,0 +1,129 @@
+"""The in-memory backend: sorted keys and a dict a table; the twin that tests compare LMDB with."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from pfslib.kv.protocol import Pair
+from pfslib.kv.tables import Table
+
+
+class _Rows:
+    """One table: a dict and its keys in order."""
+
+    __slots__ = ("keys", "values")
+
+    def __init__(self) -> None:
+        self.keys: list[bytes] = []
+        self.values: dict[bytes, bytes] = {}
+
+    def copy(self) -> _Rows:
+        twin = _Rows()
+        twin.keys, twin.values = self.keys.copy(), self.values.copy()
+        return twin
+
+
+class MemoryTxn:
+    """A transaction on copied tables."""
+
+    def __init__(self, tables: dict[Table, _Rows]) -> None:
+        self._tables = tables
+        self._copied: set[Table] = set()
+
+    def _rows(self, table: Table) -> _Rows:
+        return self._tables.get(table) or _Rows()
+
+    def _writable(self, table: Table) -> _Rows:
+        if table not in self._copied:
+            self._tables[table] = self._rows(table).copy()
+            self._copied.add(table)
+        return self._tables[table]
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """See ReadTxn."""
+        return self._rows(table).values.get(key)
+
+    def scan(
+        self, table: Table, *, prefix: bytes = b"", start: bytes = b"", reverse: bool = False
+    ) -> Iterator[Pair]:
+        """See ReadTxn."""
+        rows = self._rows(table)
+        keys = [key for key in rows.keys if key.startswith(prefix)]
+        if reverse:
+            keys = [key for key in reversed(keys) if not start or key <= start]
+        else:
+            keys = keys[bisect_left(keys, start) :]
+        for key in keys:
+            yield key, rows.values[key]
+
+    def count(self, table: Table) -> int:
+        """See ReadTxn."""
+        return len(self._rows(table).keys)
+
+    def put(self, table: Table, key: bytes, value: bytes) -> None:
+        """See WriteTxn."""
+        rows = self._writable(table)
+        if key not in rows.values:
+            insort(rows.keys, key)
+        rows.values[key] = bytes(value)
+
+    def add(self, table: Table, key: bytes, value: bytes) -> bool:
+        """See WriteTxn."""
+        if key in self._rows(table).values:
+            return False
+        self.put(table, key, value)
+        return True
+
+    def append(self, table: Table, key: bytes, value: bytes) -> None:
+        """See WriteTxn."""
+        keys = self._rows(table).keys
+        if keys and key <= keys[-1]:
+            msg = f"appended key {key!r} is not the greatest of {table}"
+            raise AssertionError(msg)
+        self.put(table, key, value)
+
+    def swap(self, table: Table, key: bytes, old: bytes | None, new: bytes | None) -> bool:
+        """See WriteTxn."""
+        if self.get(table, key) != old:
+            return False
+        if new is None:
+            self.delete(table, key)
+        else:
+            self.put(table, key, new)
+        return True
+
+    def delete(self, table: Table, key: bytes) -> bool:
+        """See WriteTxn."""
+        if key not in self._rows(table).values:
+            return False
+        rows = self._writable(table)
+        del rows.values[key]
+        del rows.keys[bisect_left(rows.keys, key)]
+        return True
+
+
+class MemoryKV:
+    """A KV that forgets. Readers keep the state they began with, as in LMDB."""
+
+    def __init__(self) -> None:
+        self._tables: dict[Table, _Rows] = {}
+        self._writing = Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[MemoryTxn]:
+        """See KV."""
+        yield MemoryTxn(dict(self._tables))
+
+    @contextmanager
+    def write(self) -> Iterator[MemoryTxn]:
+        """See KV."""
+        with self._writing:
+            tables = dict(self._tables)
+            yield MemoryTxn(tables)
+            self._tables = tables
+
+    def close(self) -> None:
+        """See KV."""

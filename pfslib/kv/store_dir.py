@@ -1,0 +1,117 @@
+"""The store's directory: found, made whole or not at all, and recognised by its format marker."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from pfslib.kv.lmdb_env import DATA_FILE, create_environment
+from pfslib.model.encoding import FORMAT_VERSION
+from pfslib.model.errors import (
+    AlreadyExistsError,
+    CorruptionError,
+    StoreNotFoundError,
+    UnknownFormatError,
+)
+
+FORMAT_FILE = "format"
+DEFAULT_NAME = ".pfs"
+ENVIRONMENT_VARIABLE = "PFS_STORE"
+
+
+def locate_store(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Path:
+    """The store directory meant by an argument, else PFS_STORE, else the nearest `.pfs` upwards.
+
+    Raises:
+        StoreNotFoundError: Neither is given and no directory above holds a `.pfs`.
+    """
+    if path is not None:
+        return Path(path).expanduser().absolute()
+    if environ.get(ENVIRONMENT_VARIABLE):
+        return Path(environ[ENVIRONMENT_VARIABLE]).expanduser().absolute()
+    here = Path.cwd()
+    for directory in (here, *here.parents):
+        if (directory / DEFAULT_NAME / FORMAT_FILE).is_file():
+            return directory / DEFAULT_NAME
+    raise StoreNotFoundError(str(here), "and the directories above it hold no store")
+
+
+def check_store(path: Path) -> Path:
+    """The real path of a store that this library can open.
+
+    Raises:
+        StoreNotFoundError: Nothing there, or no store.
+        UnknownFormatError: A store of another format version.
+        CorruptionError: The format marker or the data file is damaged or missing.
+    """
+    if not path.exists():
+        raise StoreNotFoundError(str(path), "does not exist")
+    if not path.is_dir():
+        raise StoreNotFoundError(str(path), "is a file, not a store directory")
+    marker = path / FORMAT_FILE
+    if not marker.is_file():
+        raise StoreNotFoundError(str(path))
+    try:
+        found = json.loads(marker.read_text("utf-8"))["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptionError(f"store {path}: its format marker cannot be read") from error
+    if found != FORMAT_VERSION:
+        raise UnknownFormatError(str(path), found, FORMAT_VERSION)
+    if not (path / DATA_FILE).is_file():
+        raise CorruptionError(f"store {path}: its data file {DATA_FILE} is missing")
+    return path.resolve()
+
+
+def create_store(path: Path, parameters: Mapping[str, object]) -> Path:
+    """Make an empty store: built beside, synced, renamed; whole or not at all.
+
+    Args:
+        path: A directory that does not exist, or is empty; its parents are made.
+        parameters: What shapes the format, recorded in the marker.
+
+    Raises:
+        AlreadyExistsError: Something is there already.
+    """
+    if path.is_dir() and (path / FORMAT_FILE).exists():
+        raise AlreadyExistsError(f"{path} holds a store already")
+    if path.exists() and not path.is_dir():
+        raise AlreadyExistsError(f"{path} is a file", hint="name a directory")
+    if path.is_dir() and any(path.iterdir()):
+        raise AlreadyExistsError(
+            f"{path} is not empty", hint="name a new directory, or `pfs init` inside it makes .pfs"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent))
+    try:
+        create_environment(beside)
+        marker = {"format": FORMAT_VERSION, "store": uuid.uuid4().hex, **parameters}
+        _write_durably(beside / FORMAT_FILE, json.dumps(marker, indent=1).encode() + b"\n")
+        sync_directory(beside)
+        beside.rename(path)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    sync_directory(path.parent)
+    return path.resolve()
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

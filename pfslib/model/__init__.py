@@ -1,0 +1,1 @@
+"""The nouns: frozen records and their rules. No I/O."""

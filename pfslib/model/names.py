@@ -1,0 +1,97 @@
+"""Names of repos, branches and pipelines, and references to commits and files."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from pfslib.model.errors import InvalidNameError, InvalidReferenceError
+from pfslib.model.paths import normal_path
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_COMMIT_ID = re.compile(r"[0-9a-f]{32}")
+_ANCESTRY = re.compile(
+    r"(?P<name>.+?)(?P<steps>(?:\^[0-9]*|~[0-9]*)*)(?:(?P<sep>[./])(?P<number>[0-9]+))?"
+)
+_STEP = re.compile(r"([\^~])([0-9]*)")
+_NAME_MAX = 128
+
+
+def check_name(kind: str, name: str) -> str:
+    """The name itself, when it may name a repo, branch or pipeline.
+
+    Raises:
+        InvalidNameError: It may not; says why.
+    """
+    if not name:
+        raise InvalidNameError(kind, name, "it is empty")
+    if len(name) > _NAME_MAX:
+        raise InvalidNameError(kind, name, f"it is longer than {_NAME_MAX} characters")
+    if not _NAME.fullmatch(name):
+        raise InvalidNameError(
+            kind, name, "only letters, digits, '_', '-' and '.', and not '-' or '.' first"
+        )
+    if is_commit_id(name):
+        raise InvalidNameError(kind, name, "32 hexadecimal digits mean a commit id")
+    return name
+
+
+def is_commit_id(text: str) -> bool:
+    """Whether the text has the form of a full commit id."""
+    return _COMMIT_ID.fullmatch(text) is not None
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """What means a commit of a repo: a base, then steps back or a number.
+
+    ``base`` is a branch, a commit id or the beginning of one. ``back`` is the number of parents to
+    go up. ``number``, when given, counts from the start of the branch (the forms ``base.2`` and
+    ``base/2``).
+    """
+
+    base: str
+    back: int = 0
+    number: int | None = None
+
+
+class FileReference(msgspec.Struct, frozen=True):
+    """``repo@ref:/path`` taken apart; parts that were not given are empty."""
+
+    repo: str
+    commit: str = ""
+    path: str = ""
+
+
+def parse_reference(text: str) -> Reference:
+    """Take ``master``, ``master^2``, ``master~3``, ``master.0``, ``master/0``, ``<id>`` apart.
+
+    A name may itself hold dots, so ``v1.2`` is ambiguous: whoever resolves it tries the name first.
+
+    Raises:
+        InvalidReferenceError: Not of that form.
+    """
+    match = _ANCESTRY.fullmatch(text)
+    if match is None:
+        raise InvalidReferenceError(text, "it names no commit")
+    back = sum(int(count or 1) for _, count in _STEP.findall(match["steps"] or ""))
+    number = int(match["number"]) if match["number"] else None
+    if number is not None and back:
+        raise InvalidReferenceError(text, "steps back and a number exclude each other")
+    return Reference(match["name"], back, number)
+
+
+def parse_file_reference(text: str) -> FileReference:
+    """Take ``repo``, ``repo@ref``, ``repo@ref:/path`` or ``repo:/path`` apart.
+
+    Raises:
+        InvalidReferenceError: A part is missing or wrong.
+        InvalidPathError: The path cannot be one.
+    """
+    place, colon, path = text.partition(":")
+    repo, at, commit = place.partition("@")
+    if not repo:
+        raise InvalidReferenceError(text, "it names no repo")
+    if at and not commit:
+        raise InvalidReferenceError(text, "nothing follows the '@'")
+    return FileReference(repo, commit, normal_path(path) if colon else "")

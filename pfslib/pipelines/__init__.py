@@ -1,0 +1,1 @@
+"""Work: commits in, commands in the middle, commits out."""

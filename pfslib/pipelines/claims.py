@@ -1,0 +1,128 @@
+"""Who runs a job: claimed in a short transaction, renewed while it runs, else taken over."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from typing import Any, Final
+
+import msgspec
+
+from pfslib.kv.process import is_alive, this_process
+from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
+from pfslib.model.errors import ConflictError
+from pfslib.model.work import Counts, Job, JobState
+from pfslib.pipelines.ledger import find_pipeline, get_job, put_job, queued_jobs
+
+RENEWAL_S: Final = 5.0
+_STALE_NS: Final = 30 * 10**9
+"""A claim not renewed for this long is void, also when its process cannot be seen from here."""
+
+
+class ClaimLostError(ConflictError):
+    """Another process took the job over: this one was thought dead."""
+
+    def __init__(self, job: str) -> None:
+        self.job = job
+        super().__init__(f"job {job} was taken over by another process")
+
+
+def new_owner() -> str:
+    """What marks the claims of one engine run: its process, and which run in it."""
+    return f"{this_process()}/{secrets.token_hex(4)}"
+
+
+class Claim:
+    """The right to run one job. Its updates fail once the job belongs to somebody else."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._lock = threading.Lock()
+
+    def update(self, txn: WriteTxn, **changes: Any) -> Job:  # noqa: ANN401 - fields of a Job
+        """Change the job's record, in the caller's transaction.
+
+        Raises:
+            ClaimLostError: Another process has the job.
+        """
+        self._check(txn)
+        with self._lock:
+            self.job = msgspec.structs.replace(self.job, renewed_ns=time.time_ns(), **changes)
+            put_job(txn, self.job)
+            return self.job
+
+    def count(self, txn: WriteTxn, **more: int) -> Job:
+        """Add to the job's counts of datums."""
+        now = self.job.counts
+        changed = {name: getattr(now, name) + number for name, number in more.items()}
+        return self.update(txn, counts=msgspec.structs.replace(now, **changed))
+
+    def renew(self, kv: KV) -> None:
+        """Say that the job is still being run, when it is time to."""
+        if time.time_ns() - self.job.renewed_ns > RENEWAL_S * 1e9:
+            with kv.write() as txn:
+                self.update(txn)
+
+    def release(self, kv: KV) -> None:
+        """Give an unfinished job back, for whoever comes next."""
+        with kv.write() as txn:
+            job = get_job(txn, self.job.id)
+            if job.owner == self.job.owner and job.state == JobState.RUNNING:
+                put_job(txn, msgspec.structs.replace(job, state=JobState.CREATED, owner=""))
+
+    def _check(self, txn: ReadTxn) -> None:
+        if get_job(txn, self.job.id).owner != self.job.owner:
+            raise ClaimLostError(self.job.id)
+
+
+def claim_next(kv: KV, owner: str) -> Claim | None:
+    """Claim the oldest job that may run now; None when there is none.
+
+    Jobs of one pipeline and output branch run one after another, in the order of the commits that
+    triggered them, so that each output follows the one before.
+    """
+    with kv.read() as txn:
+        if _first_ready(txn) is None:
+            return None
+    with kv.write() as txn:
+        job = _first_ready(txn)
+        if job is None:
+            return None
+        now_ns = time.time_ns()
+        job = msgspec.structs.replace(
+            job,
+            state=JobState.RUNNING,
+            owner=owner,
+            started_ns=job.started_ns or now_ns,
+            renewed_ns=now_ns,
+            counts=Counts(),
+        )
+        put_job(txn, job)
+        return Claim(job)
+
+
+def running_elsewhere(txn: ReadTxn) -> bool:
+    """Whether a live process is running a job of this store."""
+    return any(job.state == JobState.RUNNING and not _is_void(job) for job in queued_jobs(txn))
+
+
+def _first_ready(txn: ReadTxn) -> Job | None:
+    behind: set[tuple[str, str]] = set()
+    for job in queued_jobs(txn):
+        line = (job.pipeline, job.output_branch)
+        if line in behind:
+            continue
+        behind.add(line)
+        pipeline = find_pipeline(txn, job.pipeline)
+        if pipeline is None or pipeline.stopped:
+            continue
+        if job.state == JobState.CREATED or _is_void(job):
+            return job
+    return None
+
+
+def _is_void(job: Job) -> bool:
+    """Whether the claim on a running job counts no more."""
+    process, _, _ = job.owner.partition("/")
+    return is_alive(process) is False or time.time_ns() - job.renewed_ns > _STALE_NS

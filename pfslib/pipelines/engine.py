@@ -1,0 +1,144 @@
+"""The pump: reflog to jobs, jobs to commits, until nothing is left to do."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from pfslib.kv.process import is_alive
+from pfslib.kv.protocol import KV
+from pfslib.model.work import Job, Pipeline
+from pfslib.mounts.mounting import mount
+from pfslib.pipelines.claims import Claim, claim_next, new_owner, running_elsewhere
+from pfslib.pipelines.datum_run import DatumRun
+from pfslib.pipelines.execute import execute
+from pfslib.pipelines.ledger import get_pipeline
+from pfslib.pipelines.runner import Runner, Session
+from pfslib.pipelines.trigger import create_jobs
+from pfslib.trees.nodestore import TreeCache
+
+SCRATCH = "scratch"
+_POLL_S: Final = 0.05
+
+ChooseRunner = Callable[[Pipeline, Path], Runner]
+"""Gives the runner of a pipeline; the path is where every tree of the store is mounted by key."""
+
+Progress = Callable[[Job], None]
+
+
+class Engine:
+    """Runs the jobs of one store in this process; several processes may, on one store."""
+
+    def __init__(
+        self,
+        kv: KV,
+        cache: TreeCache,
+        store_dir: Path,
+        choose_runner: ChooseRunner,
+        *,
+        progress: Progress | None = None,
+    ) -> None:
+        self._kv = kv
+        self._cache = cache
+        self._store_dir = store_dir
+        self._choose_runner = choose_runner
+        self._progress = progress or (lambda _job: None)
+        self._owner = new_owner()
+
+    def run_until_idle(self) -> list[Job]:
+        """Run the jobs that commits have triggered, and those that their outputs trigger.
+
+        Jobs that another live process runs are waited for.
+
+        Returns:
+            The jobs this call finished, in order, failed ones included.
+
+        Raises:
+            RunnerError: A runner is unable to work; its job stays in the queue.
+            MountError: The inputs cannot be mounted.
+        """
+        finished: list[Job] = []
+        with ExitStack() as stack:
+            workshop = _Workshop(self._store_dir, self._choose_runner, stack, self._owner)
+            while True:
+                create_jobs(self._kv)
+                claim = claim_next(self._kv, self._owner)
+                if claim is not None:
+                    finished.append(self._run(claim, workshop))
+                elif self._nothing_elsewhere():
+                    return finished
+                else:
+                    time.sleep(_POLL_S)
+
+    def _run(self, claim: Claim, workshop: _Workshop) -> Job:
+        self._progress(claim.job)
+        try:
+            with self._kv.read() as txn:
+                pipeline = get_pipeline(txn, claim.job.pipeline)
+            session = workshop.session(pipeline)
+            datums = DatumRun(
+                self._kv,
+                self._cache,
+                claim,
+                pipeline,
+                session,
+                workshop.inputs_at(),
+                workshop.scratch / claim.job.id,
+            )
+            job = execute(self._kv, self._cache, claim, pipeline, session.image_digest, datums)
+        except BaseException:
+            claim.release(self._kv)
+            raise
+        self._progress(job)
+        return job
+
+    def _nothing_elsewhere(self) -> bool:
+        with self._kv.read() as txn:
+            return not running_elsewhere(txn)
+
+
+class _Workshop:
+    """What the jobs of one engine run share: sessions, the mount of inputs, scratch space."""
+
+    def __init__(
+        self, store_dir: Path, choose_runner: ChooseRunner, stack: ExitStack, owner: str
+    ) -> None:
+        self._store_dir = store_dir
+        self._choose_runner = choose_runner
+        self._stack = stack
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._inputs: Path | None = None
+        _sweep(store_dir / SCRATCH)
+        self.scratch = store_dir / SCRATCH / owner.replace("/", "~")
+        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+
+    def session(self, pipeline: Pipeline) -> Session:
+        """The session for a pipeline's image, made when first needed."""
+        runner = self._choose_runner(pipeline, self.inputs_at())
+        key = (runner.name, pipeline.transform.image)
+        if key not in self._sessions:
+            place = self.scratch / f"session-{len(self._sessions)}"
+            place.mkdir(mode=0o700)
+            session = runner.session(pipeline.transform.image or None, scratch=place)
+            self._sessions[key] = self._stack.enter_context(session)
+        return self._sessions[key]
+
+    def inputs_at(self) -> Path:
+        """Where every tree of the store is mounted by its key, from the first use on."""
+        if self._inputs is None:
+            mounted = mount(self._store_dir, "roots", None, fsname=f"pfs:{self._store_dir}")
+            self._inputs = self._stack.enter_context(mounted)
+        return self._inputs
+
+
+def _sweep(scratch: Path) -> None:
+    """Remove what dead processes left behind."""
+    if scratch.is_dir():
+        for folder in scratch.iterdir():
+            if is_alive(folder.name.partition("~")[0]) is False:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,188 @@
+"""Pipelines, jobs, datum results, logs and images, kept in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pfslib.kv.protocol import ReadTxn, WriteTxn
+from pfslib.kv.tables import ID_SIZE, Table, id_key, name_key, next_number, number_key
+from pfslib.model.encoding import pack, unpack
+from pfslib.model.errors import (
+    ImageNotFoundError,
+    InvalidReferenceError,
+    JobNotFoundError,
+    PipelineNotFoundError,
+)
+from pfslib.model.work import DatumRecord, DatumResult, Image, Job, Pipeline
+
+# --- pipelines -------------------------------------------------------------------------------
+
+
+def put_pipeline(txn: WriteTxn, pipeline: Pipeline) -> None:
+    """Store a pipeline under its name."""
+    txn.put(Table.PIPELINES, name_key(pipeline.name), pack(pipeline))
+
+
+def find_pipeline(txn: ReadTxn, name: str) -> Pipeline | None:
+    """A pipeline by name; None when there is none."""
+    value = txn.get(Table.PIPELINES, name_key(name))
+    return unpack(Pipeline, value) if value is not None else None
+
+
+def get_pipeline(txn: ReadTxn, name: str) -> Pipeline:
+    """A pipeline by name.
+
+    Raises:
+        PipelineNotFoundError: There is none.
+    """
+    pipeline = find_pipeline(txn, name)
+    if pipeline is None:
+        raise PipelineNotFoundError(name, [known.name for known in list_pipelines(txn)])
+    return pipeline
+
+
+def list_pipelines(txn: ReadTxn) -> Iterator[Pipeline]:
+    """All pipelines, by name."""
+    for _, value in txn.scan(Table.PIPELINES):
+        yield unpack(Pipeline, value)
+
+
+# --- jobs ------------------------------------------------------------------------------------
+
+
+def add_job(txn: WriteTxn, job: Job) -> Job | None:
+    """Add a job to the order and the queue; None when that very job exists already."""
+    if txn.get(Table.JOBS, id_key(job.id)) is not None:
+        return None
+    job = msgspec.structs.replace(job, number=next_number(txn, "jobs"))
+    put_job(txn, job)
+    key = number_key(job.number)
+    txn.put(Table.JOB_ORDER, key, id_key(job.id))
+    txn.put(Table.QUEUE, key, id_key(job.id))
+    return job
+
+
+def put_job(txn: WriteTxn, job: Job) -> None:
+    """Store the state of a job; a finished one leaves the queue."""
+    txn.put(Table.JOBS, id_key(job.id), pack(job))
+    if job.state in {"success", "failure"}:
+        txn.delete(Table.QUEUE, number_key(job.number))
+
+
+def get_job(txn: ReadTxn, text: str) -> Job:
+    """A job by its id, or the unique beginning of it.
+
+    Raises:
+        JobNotFoundError: There is none.
+        InvalidReferenceError: Several ids begin so.
+    """
+    even = text[: len(text) // 2 * 2]
+    try:
+        prefix = bytes.fromhex(even)
+    except ValueError:
+        raise JobNotFoundError(text) from None
+    found = [
+        unpack(Job, value)
+        for key, value in txn.scan(Table.JOBS, prefix=prefix)
+        if key.hex().startswith(text)
+    ]
+    if not found or not text:
+        raise JobNotFoundError(text)
+    if len(found) > 1:
+        raise InvalidReferenceError(text, "several job ids begin so; add digits")
+    return found[0]
+
+
+def list_jobs(txn: ReadTxn, *, before: int | None = None) -> Iterator[Job]:
+    """Jobs, newest first; those created before a number when one is given."""
+    if before == 0:
+        return
+    start = number_key(before - 1) if before is not None else b""
+    for _, job_id in txn.scan(Table.JOB_ORDER, start=start, reverse=True):
+        yield get_job(txn, job_id.hex())
+
+
+def queued_jobs(txn: ReadTxn) -> Iterator[Job]:
+    """Jobs that are not finished, oldest first."""
+    for _, job_id in txn.scan(Table.QUEUE):
+        yield get_job(txn, job_id.hex())
+
+
+def delete_job(txn: WriteTxn, job: Job) -> None:
+    """Remove a job's records and logs; its output commit stays."""
+    key = id_key(job.id)
+    for table in (Table.JOB_DATUMS, Table.LOGS):
+        for row, _ in list(txn.scan(table, prefix=key)):
+            txn.delete(table, row)
+    txn.delete(Table.JOBS, key)
+    txn.delete(Table.JOB_ORDER, number_key(job.number))
+    txn.delete(Table.QUEUE, number_key(job.number))
+
+
+# --- datums ----------------------------------------------------------------------------------
+
+
+def find_result(txn: ReadTxn, key: bytes) -> DatumResult | None:
+    """The successful result of a datum key, of whatever job; None when there is none."""
+    value = txn.get(Table.DATUMS, key)
+    return unpack(DatumResult, value) if value is not None else None
+
+
+def put_result(txn: WriteTxn, key: bytes, result: DatumResult) -> None:
+    """Keep a successful result."""
+    txn.put(Table.DATUMS, key, pack(result))
+
+
+def put_datum(txn: WriteTxn, job_id: str, number: int, record: DatumRecord) -> None:
+    """Store what became of a datum of a job."""
+    txn.put(Table.JOB_DATUMS, id_key(job_id) + number_key(number), pack(record))
+
+
+def list_datums(txn: ReadTxn, job_id: str) -> Iterator[DatumRecord]:
+    """The datums of a job, in their order."""
+    for _, value in txn.scan(Table.JOB_DATUMS, prefix=id_key(job_id)):
+        yield unpack(DatumRecord, value)
+
+
+def put_log(txn: WriteTxn, job_id: str, number: int, attempt: int, data: bytes) -> None:
+    """Keep what one attempt printed."""
+    txn.put(Table.LOGS, id_key(job_id) + number_key(number) + number_key(attempt), data)
+
+
+def list_logs(txn: ReadTxn, job_id: str) -> Iterator[tuple[int, int, bytes]]:
+    """Datum number, attempt and what it printed, of each attempt of a job."""
+    for key, data in txn.scan(Table.LOGS, prefix=id_key(job_id)):
+        number = int.from_bytes(key[ID_SIZE : ID_SIZE + 8], "big")
+        yield number, int.from_bytes(key[ID_SIZE + 8 :], "big"), data
+
+
+# --- images ----------------------------------------------------------------------------------
+
+
+def put_image(txn: WriteTxn, image: Image) -> None:
+    """Store a local image under its name."""
+    txn.put(Table.IMAGES, image.name.encode(), pack(image))
+
+
+def find_image(txn: ReadTxn, name: str) -> Image | None:
+    """A local image by name; None when there is none."""
+    value = txn.get(Table.IMAGES, name.encode())
+    return unpack(Image, value) if value is not None else None
+
+
+def list_images(txn: ReadTxn) -> Iterator[Image]:
+    """All local images, by name."""
+    for _, value in txn.scan(Table.IMAGES):
+        yield unpack(Image, value)
+
+
+def delete_image(txn: WriteTxn, name: str) -> None:
+    """Remove a local image.
+
+    Raises:
+        ImageNotFoundError: There is none.
+    """
+    if not txn.delete(Table.IMAGES, name.encode()):
+        raise ImageNotFoundError(name, [image.name for image in list_images(txn)])

@@ -1,0 +1,111 @@
+"""Create and delete pipelines, with their output repos, jobs and images."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from pfslib.commits.repos import (
+    create_repo,
+    delete_repo,
+    find_repo,
+    get_repo,
+    list_repos,
+    put_repo,
+)
+from pfslib.kv.protocol import ReadTxn, WriteTxn
+from pfslib.kv.tables import Table, name_key
+from pfslib.model.errors import AlreadyExistsError, InvalidSpecError, StillNeededError
+from pfslib.model.work import Pipeline
+from pfslib.pipelines.ledger import (
+    delete_image,
+    delete_job,
+    find_pipeline,
+    get_pipeline,
+    list_images,
+    list_jobs,
+    list_pipelines,
+    put_pipeline,
+)
+from pfslib.pipelines.trigger import create_jobs_of_pipeline
+
+
+def create_pipeline(txn: WriteTxn, pipeline: Pipeline) -> Pipeline:
+    """Create a pipeline with its output repo, and the jobs for what its inputs hold already.
+
+    Raises:
+        AlreadyExistsError: The name is a pipeline's or a repo's.
+        InvalidSpecError: An input names a repo that does not exist.
+    """
+    if find_pipeline(txn, pipeline.name) is not None:
+        raise AlreadyExistsError(
+            f"pipeline {pipeline.name} already exists",
+            hint=f"`pfs delete-pipeline {pipeline.name}` removes it",
+        )
+    if find_repo(txn, pipeline.name) is not None:
+        raise AlreadyExistsError(
+            f"repo {pipeline.name} exists, and the pipeline's output would go there",
+            hint=f"name the pipeline otherwise, or `pfs delete-repo {pipeline.name}`",
+        )
+    for item in pipeline.inputs:
+        if find_repo(txn, item.repo) is None:
+            raise InvalidSpecError(
+                f"the input repo {item.repo} does not exist",
+                hint=f"`pfs create-repo {item.repo}` makes it",
+            )
+    now_ns = time.time_ns()
+    pipeline = msgspec.structs.replace(pipeline, created_ns=now_ns)
+    create_repo(
+        txn,
+        pipeline.name,
+        now_ns=now_ns,
+        description=f"output of pipeline {pipeline.name}",
+        pipeline=pipeline.name,
+    )
+    put_pipeline(txn, pipeline)
+    create_jobs_of_pipeline(txn, pipeline)
+    return pipeline
+
+
+def delete_pipeline(txn: WriteTxn, name: str, *, keep_repo: bool = False) -> None:
+    """Remove a pipeline with its jobs and, unless it is to be kept, its output repo.
+
+    Raises:
+        PipelineNotFoundError: There is none.
+        StillNeededError: Something was made from its output.
+    """
+    get_pipeline(txn, name)
+    for job in [job for job in list_jobs(txn) if job.pipeline == name]:
+        delete_job(txn, job)
+    txn.delete(Table.PIPELINES, name_key(name))
+    if not keep_repo:
+        delete_repo(txn, name)
+        return
+    repo = get_repo(txn, name)
+    put_repo(txn, msgspec.structs.replace(repo, pipeline=""))
+
+
+def check_unused(txn: ReadTxn, repo: str) -> None:
+    """Make sure that no pipeline reads or writes a repo.
+
+    Raises:
+        StillNeededError: One does.
+    """
+    for pipeline in list_pipelines(txn):
+        if repo == pipeline.name or any(item.repo == repo for item in pipeline.inputs):
+            use = "output" if repo == pipeline.name else "input"
+            raise StillNeededError(
+                f"cannot delete repo {repo}: it is the {use} of pipeline {pipeline.name}",
+                hint=f"`pfs delete-pipeline {pipeline.name}` first",
+            )
+
+
+def delete_all(txn: WriteTxn) -> None:
+    """Remove every pipeline, job, image and repo; the stored content becomes garbage."""
+    for pipeline in list(list_pipelines(txn)):
+        delete_pipeline(txn, pipeline.name, keep_repo=True)
+    for repo in list(list_repos(txn)):
+        delete_repo(txn, repo.name, force=True)
+    for image in list(list_images(txn)):
+        delete_image(txn, image.name)

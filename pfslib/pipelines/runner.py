@@ -1,0 +1,107 @@
+"""Runner: the contract of whatever executes one attempt at a datum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import msgspec
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at one datum, laid out on the host and ready to run.
+
+    Inside, the command sees ``/pfs/<name>`` read-only for each input and ``/pfs/out`` writable; it
+    never sees the host paths.
+    """
+
+    inputs: Mapping[str, Path]
+    """Input name to the existing host directory that becomes ``/pfs/<name>``."""
+
+    out: Path
+    """Existing empty host directory that becomes ``/pfs/out``."""
+
+    cmd: tuple[str, ...]
+    """Argument vector; no shell is put in between."""
+
+    stdin: bytes
+    """What the command reads on standard input; then end of file."""
+
+    env: Mapping[str, str]
+    """Variables added to the runner's base environment."""
+
+    log: Path
+    """Host file to which standard output and standard error are appended, interleaved."""
+
+    working_dir: str | None = None
+    """Absolute directory, as seen inside; the runner's default if None."""
+
+    timeout_s: float | None = None
+    """After this many seconds everything the attempt started is killed."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an attempt."""
+
+    exit_code: int
+    """The command's exit code; 128 + n when signal n ended it; 127 / 126 when it could not start."""
+
+    reason: str = ""
+    """Empty after an ordinary exit, else one sentence: time-out, signal, command not found."""
+
+    seconds: float = 0.0
+    """Wall time from start to exit."""
+
+
+class Session(Protocol):
+    """A runner made ready for the datums of one job; safe to use from several threads."""
+
+    @property
+    def image_digest(self) -> str:
+        """What identifies the image exactly: part of every datum's key. Empty when there is none."""
+        ...
+
+    def run(self, attempt: Attempt) -> Outcome:
+        """Run one attempt to its end.
+
+        When this returns, every process that the attempt started is dead and nothing of it is
+        still mounted. User failures are outcomes, never exceptions.
+
+        Raises:
+            RunnerError: The runner itself could not do its work (engine gone, no permission).
+        """
+        ...
+
+    def close(self) -> None:
+        """Kill what still runs and remove everything the session made. Idempotent."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None: ...
+
+
+class Runner(Protocol):
+    """Where transforms run: the local sandbox, Docker, or something of the user's."""
+
+    name: str
+
+    def session(self, image: str | None, *, scratch: Path) -> Session:
+        """Make ready to run attempts in an image.
+
+        Args:
+            image: Name of the image, None for the runner's own default.
+            scratch: Private host directory (mode 0700) for whatever the session needs; the inputs,
+                outputs and logs of its attempts need not be inside it.
+
+        Raises:
+            RunnerError: The image cannot be had or the runner cannot work here; says what to do.
+        """
+        ...

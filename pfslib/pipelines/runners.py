@@ -1,0 +1,99 @@
+"""Which runner a pipeline gets: the local sandbox, Docker, or one of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pfslib.kv.protocol import KV
+from pfslib.model.errors import InvalidInputError
+from pfslib.model.work import Pipeline
+from pfslib.pipelines.ledger import find_image
+from pfslib.pipelines.runner import Runner
+from pfslib.pipelines.sandbox_runner import SandboxRunner
+
+AUTO = "auto"
+LOCAL = "local"
+DOCKER = "docker"
+RUNNER_NAMES = (AUTO, LOCAL, DOCKER)
+
+Notice = Callable[[str], None]
+
+
+class RunnerChoice:
+    """Chooses the runner of each pipeline; says so once when it is not the one the spec means.
+
+    Args:
+        kv: The store, for its local images.
+        store_dir: The store's directory, which no command may see.
+        wanted: ``auto`` (Docker for a spec that names an image, when an engine answers), ``local``,
+            ``docker``, or a runner.
+        notice: Told, in a sentence, what the user may not expect.
+    """
+
+    def __init__(self, kv: KV, store_dir: Path, wanted: str | Runner, notice: Notice) -> None:
+        if isinstance(wanted, str) and wanted not in RUNNER_NAMES:
+            raise InvalidInputError(
+                f"runner {wanted!r} is unknown", hint=f"one of: {', '.join(RUNNER_NAMES)}"
+            )
+        self._kv = kv
+        self._store_dir = store_dir
+        self._wanted = wanted
+        self._notice = notice
+        self._said: set[str] = set()
+        self._no_docker: str | None = None
+
+    def __call__(self, pipeline: Pipeline, trees_at: Path) -> Runner:
+        """The runner of a pipeline.
+
+        Args:
+            pipeline: What is to run.
+            trees_at: Where every tree of the store is mounted by its key.
+        """
+        if not isinstance(self._wanted, str):
+            return self._wanted
+        image = pipeline.transform.image
+        by_itself = self._wanted == AUTO and image
+        if self._wanted == DOCKER or (by_itself and not self._docker_problem()):
+            from pfslib.pipelines.docker_runner import DockerRunner
+
+            return DockerRunner()
+        return self._sandbox(pipeline, trees_at)
+
+    def _docker_problem(self) -> str:
+        """Why Docker cannot be used; empty when it can. Asked once: an engine that hangs is slow."""
+        if self._no_docker is None:
+            from pfslib.pipelines.docker_runner import docker_available
+
+            self._no_docker = docker_available()
+        return self._no_docker
+
+    def _sandbox(self, pipeline: Pipeline, trees_at: Path) -> SandboxRunner:
+        name = pipeline.transform.image
+        with self._kv.read() as txn:
+            image = find_image(txn, name) if name else None
+        hidden = [self._store_dir]
+        if image is None:
+            if name:
+                self._say_once(
+                    f"pipeline {pipeline.name} names the image {name}: running it in the local"
+                    f" sandbox on this machine's own files instead{self._because()}"
+                )
+            return SandboxRunner(hidden=hidden)
+        self._say_once(
+            f"pipeline {pipeline.name} names the image {name}: running it in the local sandbox"
+            f" with the store's local image of that name{self._because()}"
+        )
+        return SandboxRunner(
+            hidden=hidden,
+            overlays={name: trees_at / image.root.node.hex()},
+            digests={name: image.root.content.hex()},
+        )
+
+    def _because(self) -> str:
+        return f" ({self._no_docker})" if self._no_docker else ""
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._notice(sentence)

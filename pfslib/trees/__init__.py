@@ -1,0 +1,1 @@
+"""Files and directories made of chunks: nodes, split trees, lookup, edit, merge, read."""

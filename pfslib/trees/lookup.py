@@ -1,0 +1,82 @@
+"""Find one entry, or list one directory, below a root."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from operator import attrgetter
+
+from pfslib.kv.protocol import ReadTxn
+from pfslib.model.errors import NotADirectoryInCommitError, PathNotFoundError
+from pfslib.model.nodes import Entry, Kind, Leaf
+from pfslib.model.paths import join_path
+from pfslib.trees.nodestore import TreeCache, get_directory_node
+
+_name_of = attrgetter("name")
+_last_of = attrgetter("last")
+
+
+def find_child(txn: ReadTxn, directory: Entry, name: bytes, cache: TreeCache) -> Entry | None:
+    """The entry of a name in a directory; None when there is none. Cost: O(log n) nodes."""
+    key = directory.node
+    while True:
+        node = get_directory_node(txn, key, cache)
+        if isinstance(node, Leaf):
+            at = bisect_left(node.items, name, key=_name_of)
+            if at < len(node.items) and node.items[at].name == name:
+                return node.items[at]
+            return None
+        at = bisect_left(node.items, name, key=_last_of)
+        if at == len(node.items):
+            return None
+        key = node.items[at].node
+
+
+def get_entry(
+    txn: ReadTxn, root: Entry, parts: tuple[bytes, ...], cache: TreeCache, *, where: str = ""
+) -> Entry:
+    """The entry at a path.
+
+    Args:
+        txn: The state to read.
+        root: The directory to start from.
+        parts: Components of the path; none of them is the root itself.
+        cache: What is remembered of trees.
+        where: What the root is, for the error's sake.
+
+    Raises:
+        PathNotFoundError: Nothing there.
+        NotADirectoryInCommitError: A file stands where the path needs a directory.
+    """
+    entry = root
+    for depth, name in enumerate(parts):
+        if entry.kind != Kind.DIRECTORY:
+            raise NotADirectoryInCommitError(join_path(parts[:depth]))
+        child = find_child(txn, entry, name, cache)
+        if child is None:
+            raise PathNotFoundError(join_path(parts), where)
+        entry = child
+    return entry
+
+
+def scan_directory(
+    txn: ReadTxn, directory: Entry, cache: TreeCache, *, after: bytes | None = None
+) -> Iterator[Entry]:
+    """The entries of a directory in byte order of their names, those after a name if one is given.
+
+    Cost: one node read every 32 entries on average; starting late skips what is before.
+    """
+    yield from _scan_node(txn, directory.node, cache, after)
+
+
+def _scan_node(txn: ReadTxn, key: bytes, cache: TreeCache, after: bytes | None) -> Iterator[Entry]:
+    node = get_directory_node(txn, key, cache)
+    if isinstance(node, Leaf):
+        for entry in node.items:
+            if after is None or entry.name > after:
+                yield entry
+        return
+    for child in node.items:
+        if after is None or child.last > after:
+            yield from _scan_node(txn, child.node, cache, after)
+            after = None
