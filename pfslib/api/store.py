@@ -14,7 +14,7 @@ from pfslib.api.info import FileInfo, RepoInfo
 from pfslib.api.open_commit import Data, OpenCommit
 from pfslib.api.repo import Repo
 from pfslib.api.tree import Tree
-from pfslib.api.work import WorkVerbs
+from pfslib.api.work_verbs import WorkVerbs
 from pfslib.chunks.digest import HASH_NAME
 from pfslib.chunks.split import PARAMETERS
 from pfslib.commits.refs import resolve, resolve_open

@@ -6,9 +6,9 @@ needs bounded memory and no transaction spans the reading of a source.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
+from typing import Final, NamedTuple
 
 from pfslib.chunks.chunkstore import add_chunk, has_piece
 from pfslib.chunks.codec import encode
@@ -21,23 +21,19 @@ PACK_BYTES: Final = 48 * 1024
 """A pack is closed when it holds this much: 32 to 64 KiB compress well and inflate fast."""
 
 SPILL_BYTES: Final = 64 << 20
-"""Plain bytes held before they are written: one sync a spill, memory of about twice this."""
+"""Plain bytes held before they are written: one sync a spill, memory of about three times this."""
 
-_BATCH_BYTES: Final = 4 << 20
+_BATCH_BYTES: Final = 2 << 20
+"""What a worker thread takes at once: less, and the hand-over would cost more than it saves."""
+
 _WORKERS: Final = 2
 
-_Pieces = Sequence[tuple[bytes, int, int]]
 
+class _Chunk(NamedTuple):
+    """A chunk to be stored: its bytes, and digest, offset and size of each piece in them."""
 
-class _Batch:
-    """Chunks of one big stream on their way through a worker thread."""
-
-    __slots__ = ("chunks", "digests", "size")
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes | memoryview] = []
-        self.digests: list[bytes] = []
-        self.size = 0
+    data: bytes | memoryview
+    pieces: tuple[tuple[bytes, int, int], ...]
 
 
 class Ingest:
@@ -52,11 +48,11 @@ class Ingest:
         self._kv = kv
         self._spill_bytes = spill_bytes
         self._known: set[bytes] = set()
-        self._pack: list[bytes] = []
-        self._pack_pieces: list[tuple[bytes, int, int]] = []
-        self._pack_size = 0
-        self._ready: list[tuple[bytes, _Pieces]] = []
-        self._in_work: list[tuple[Future[list[bytes]], _Batch]] = []
+        self._candidates: dict[bytes, bytes] = {}
+        self._candidate_bytes = 0
+        self._batch: list[_Chunk] = []
+        self._batch_bytes = 0
+        self._in_work: list[tuple[list[_Chunk], Future[list[bytes]]]] = []
         self._workers: ThreadPoolExecutor | None = None
         self.pending_bytes = 0
         """Plain bytes not yet written."""
@@ -67,16 +63,11 @@ class Ingest:
         """Add a small content, to be packed with its neighbours; returns its digest."""
         assert len(data) <= PIECE_MAX
         digest = piece_digest(data)
-        if not self._is_new(digest):
-            return digest
-        self._pack_pieces.append((digest, self._pack_size, len(data)))
-        self._pack.append(data)
-        self._pack_size += len(data)
-        self.pending_bytes += len(data)
-        if self._pack_size >= PACK_BYTES:
-            self._close_pack()
-        if self.pending_bytes >= self._spill_bytes:
-            self.spill()
+        if digest not in self._known and digest not in self._candidates:
+            self._candidates[digest] = data
+            self._candidate_bytes += len(data)
+            if self._candidate_bytes >= PACK_BYTES:
+                self._pack_candidates()
         return digest
 
     def add_stream(self, blocks: Iterable[bytes], on_piece: Callable[[Piece], None]) -> int:
@@ -90,39 +81,39 @@ class Ingest:
             The size of the content, in bytes.
         """
         size = 0
-        batch = _Batch()
         for chunk in cut(blocks):
             size += len(chunk)
             digest = piece_digest(chunk)
             on_piece(Piece(len(chunk), digest))
-            if not self._is_new(digest):
-                continue
-            batch.chunks.append(chunk)
-            batch.digests.append(digest)
-            batch.size += len(chunk)
-            self.pending_bytes += len(chunk)
-            if batch.size >= _BATCH_BYTES:
-                self._work_on(batch)
-                batch = _Batch()
-                if self.pending_bytes >= self._spill_bytes:
-                    self.spill()
-        if batch.chunks:
-            self._work_on(batch)
+            if digest not in self._known:
+                self._known.add(digest)
+                with self._kv.read() as txn:
+                    stored = has_piece(txn, digest)
+                if not stored:
+                    self._add(_Chunk(chunk, ((digest, 0, len(chunk)),)))
         return size
 
     # --- writing -------------------------------------------------------------------------
 
     def flush(self, txn: WriteTxn) -> None:
         """Write everything pending in the caller's transaction."""
-        self._settle()
-        for frame, pieces in self._ready:
-            add_chunk(txn, frame, pieces)
+        self.settle()
+        for chunks, future in self._in_work:
+            for chunk, frame in zip(chunks, future.result(), strict=True):
+                add_chunk(txn, frame, chunk.pieces)
         self._written()
+
+    def settle(self) -> None:
+        """Finish all work but the writing itself, to keep the transaction that follows short."""
+        self._pack_candidates()
+        self._hand_over()
+        for _, future in self._in_work:
+            future.result()
 
     def spill(self) -> None:
         """Write everything pending in a transaction of its own."""
-        self._settle()  # compress before the transaction begins: it must be short
-        if self._ready:
+        self.settle()
+        if self._in_work:
             with self._kv.write() as txn:
                 self.flush(txn)
 
@@ -131,48 +122,59 @@ class Ingest:
         if self._workers is not None:
             self._workers.shutdown(cancel_futures=True)
             self._workers = None
-        self._in_work.clear()
+        self._candidates.clear()
+        self._candidate_bytes = 0
+        self._batch, self._batch_bytes = [], 0
         self._written()
 
     # --- inside --------------------------------------------------------------------------
 
-    def _is_new(self, digest: bytes) -> bool:
-        if digest in self._known:
-            return False
-        with self._kv.read() as txn:
-            if has_piece(txn, digest):
-                return False
-        self._known.add(digest)
-        return True
-
-    def _close_pack(self) -> None:
-        if self._pack:
-            self._ready.append((encode(b"".join(self._pack)), self._pack_pieces))
-            self._pack, self._pack_pieces, self._pack_size = [], [], 0
-
-    def _work_on(self, batch: _Batch) -> None:
-        if batch.size < _BATCH_BYTES:
-            self._take([encode(chunk) for chunk in batch.chunks], batch)
+    def _pack_candidates(self) -> None:
+        """Look up the small contents that wait, in one go, and pack those that are new."""
+        if not self._candidates:
             return
-        if self._workers is None:
-            self._workers = ThreadPoolExecutor(_WORKERS, "pfs-compress")
-        self._in_work.append((self._workers.submit(_encode_all, batch.chunks), batch))
+        with self._kv.read() as txn:
+            new = {d: data for d, data in self._candidates.items() if not has_piece(txn, d)}
+        self._known.update(self._candidates)
+        self._candidates, self._candidate_bytes = {}, 0
+        if new:
+            pieces: list[tuple[bytes, int, int]] = []
+            offset = 0
+            for digest, data in new.items():
+                pieces.append((digest, offset, len(data)))
+                offset += len(data)
+            self._add(_Chunk(b"".join(new.values()), tuple(pieces)))
 
-    def _take(self, frames: list[bytes], batch: _Batch) -> None:
-        for frame, chunk, digest in zip(frames, batch.chunks, batch.digests, strict=True):
-            self._ready.append((frame, [(digest, 0, len(chunk))]))
+    def _add(self, chunk: _Chunk) -> None:
+        self._batch.append(chunk)
+        self._batch_bytes += len(chunk.data)
+        self.pending_bytes += len(chunk.data)
+        if self._batch_bytes >= _BATCH_BYTES:
+            self._hand_over()
+            if self.pending_bytes >= self._spill_bytes:
+                self.spill()
 
-    def _settle(self) -> None:
-        self._close_pack()
-        for future, batch in self._in_work:
-            self._take(future.result(), batch)
-        self._in_work.clear()
+    def _hand_over(self) -> None:
+        """Have the batch compressed: by a worker thread, or here when it is not worth one."""
+        if not self._batch:
+            return
+        chunks, self._batch = self._batch, []
+        future: Future[list[bytes]]
+        if self._batch_bytes >= _BATCH_BYTES:
+            if self._workers is None:
+                self._workers = ThreadPoolExecutor(_WORKERS, "pfs-compress")
+            future = self._workers.submit(_encode_all, chunks)
+        else:
+            future = Future()
+            future.set_result(_encode_all(chunks))
+        self._in_work.append((chunks, future))
+        self._batch_bytes = 0
 
     def _written(self) -> None:
-        self._ready.clear()
+        self._in_work.clear()
         self._known.clear()
         self.pending_bytes = 0
 
 
-def _encode_all(chunks: list[bytes | memoryview]) -> list[bytes]:
-    return [encode(chunk) for chunk in chunks]
+def _encode_all(chunks: list[_Chunk]) -> list[bytes]:
+    return [encode(chunk.data) for chunk in chunks]

@@ -114,6 +114,7 @@ def _fold_then(
     then: Callable[[WriteTxn, OpenCommit], ResultT],
 ) -> ResultT:
     """Fold, and do something with the outcome in the same transaction."""
+    writer.settle()
     if any(edit.op == Op.APPEND for edit in edits):
         writer.spill()  # joining reads what is appended back from the store
     while True:

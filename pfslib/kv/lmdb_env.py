@@ -110,7 +110,7 @@ class LmdbTxn:
 
 
 def _seek_last(cursor: Any, bound: bytes, *, exact: bool) -> bool:  # noqa: ANN401
-    """Put the cursor on the greatest key not above the bound; or, if not exact, with that prefix."""
+    """Put the cursor on the greatest key up to the bound; if not exact, with it as a prefix."""
     beyond = bound if exact else _after_prefix(bound)
     if beyond is None or not cursor.set_range(beyond):
         found: bool = cursor.last()

@@ -46,7 +46,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of an attempt."""
 
     exit_code: int
-    """The command's exit code; 128 + n when signal n ended it; 127 / 126 when it could not start."""
+    """The command's exit code; 128 + n after signal n; 127 or 126 when it could not start."""
 
     reason: str = ""
     """Empty after an ordinary exit, else one sentence: time-out, signal, command not found."""
@@ -60,7 +60,7 @@ class Session(Protocol):
 
     @property
     def image_digest(self) -> str:
-        """What identifies the image exactly: part of every datum's key. Empty when there is none."""
+        """Identifies the image exactly; part of every datum's key. Empty when there is none."""
         ...
 
     def run(self, attempt: Attempt) -> Outcome:

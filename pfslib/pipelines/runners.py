@@ -61,7 +61,7 @@ class RunnerChoice:
         return self._sandbox(pipeline, trees_at)
 
     def _docker_problem(self) -> str:
-        """Why Docker cannot be used; empty when it can. Asked once: an engine that hangs is slow."""
+        """Why Docker cannot be used; empty when it can. Asked once: a hanging engine is slow."""
         if self._no_docker is None:
             from pfslib.pipelines.docker_runner import docker_available
 

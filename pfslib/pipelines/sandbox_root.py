@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from pfslib.pipelines.sandbox_syscalls import (
+from pfslib.pipelines.linux_calls import (
     MS_BIND,
     MS_NODEV,
     MS_NOEXEC,

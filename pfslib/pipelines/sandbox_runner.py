@@ -12,10 +12,7 @@ import contextlib
 import marshal
 import os
 import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import FileIO
@@ -24,25 +21,10 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from pfslib.model.errors import RunnerError
+from pfslib.pipelines.bare_process import BareProcess
 from pfslib.pipelines.runner import Attempt, Outcome
 from pfslib.pipelines.sandbox_attempt import Conversation, judge, memory_file, zygote_gone
 from pfslib.pipelines.sandbox_order import Order, View
-
-_PACKAGE = Path(__file__).parent.parent
-
-# The packages' own __init__ modules are kept from running: the zygote needs two modules of the
-# standard library's weight, and starts in half the time without the rest.
-_START_ZYGOTE = """\
-import sys
-for name in ("pfslib", "pfslib.pipelines"):
-    package = type(sys)(name)
-    package.__path__ = [sys.argv[3] + name.removeprefix("pfslib").replace(".", "/")]
-    sys.modules[name] = package
-from pfslib.pipelines.sandbox_zygote import main
-main()
-"""
-
-_CLOSE_TIMEOUT_S = 10.0
 
 _CONTAINER_ENGINES = (
     "/run/docker.sock",
@@ -114,12 +96,11 @@ class SandboxSession:
         self._image = image
         # Real, for a symbolic link on the way could lead past the cover; and each of them once.
         self._hidden = sorted({str(path.resolve()) for path in hidden})
-        self._sending = threading.Lock()
         with contextlib.ExitStack() as made:
             self._root = Path(tempfile.mkdtemp(prefix="root-", dir=scratch))
             made.callback(self._root.rmdir)
-            self._control, self._guard = _start_guard()
-            made.callback(self._end_guard)
+            self._guard = _start_guard()
+            made.callback(self._guard.end)
             self._rehearse()
             self._made = made.pop_all()
 
@@ -160,20 +141,6 @@ class SandboxSession:
     ) -> None:
         self.close()
 
-    def _end_guard(self) -> None:
-        with self._sending:
-            # Not just closed: a fork of this process may hold the socket as well.
-            with contextlib.suppress(OSError):
-                self._control.shutdown(socket.SHUT_RDWR)
-            self._control.close()
-        try:
-            self._guard.wait(_CLOSE_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._guard.kill()
-            self._guard.wait()
-        if self._guard.stderr:
-            self._guard.stderr.close()
-
     def _view(self, inputs: Mapping[str, Path], out: str) -> View:
         return View(
             root=str(self._root),
@@ -190,17 +157,9 @@ class SandboxSession:
             try:
                 answers = self._carry_out(order, b"", log, None)
             except RunnerError as error:
-                raise _not_here(self._last_words()) from error
+                raise _not_here(self._guard.last_words()) from error
         if "failed" in answers:
             raise _not_here(answers["failed"])
-
-    def _last_words(self) -> str:
-        """Why the zygote ended: in its own words, else in its interpreter's."""
-        with contextlib.suppress(OSError):
-            if words := os.fsdecode(self._control.recv(4096, socket.MSG_DONTWAIT)):
-                return words
-        complaint = self._guard.stderr.read() if self._guard.stderr else b""
-        return os.fsdecode(complaint).strip().rpartition("\n")[2] or "its process ended at once"
 
     def _carry_out(
         self, order: Order, stdin: bytes, log: FileIO, deadline: float | None
@@ -221,9 +180,9 @@ class SandboxSession:
             return Conversation(line, output, log).until_reaped(deadline)
 
     def _send(self, descriptors: list[int]) -> None:
-        with self._sending:
+        with self._guard.lock:
             try:
-                socket.send_fds(self._control, [b"!"], descriptors)
+                socket.send_fds(self._guard.control, [b"!"], descriptors)
             except OSError as error:
                 raise zygote_gone() from error
 
@@ -231,32 +190,11 @@ class SandboxSession:
 # --- starting --------------------------------------------------------------------------------
 
 
-def _start_guard() -> tuple[socket.socket, subprocess.Popen[bytes]]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        owner = os.pidfd_open(os.getpid())
-        try:
-            # fmt: off
-            command = [
-                sys.executable or "python3", "-I", "-S", "-E", "-c", _START_ZYGOTE,
-                str(theirs.fileno()), str(owner), str(_PACKAGE),
-            ]
-            # fmt: on
-            guard = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                cwd="/",
-                pass_fds=(theirs.fileno(), owner),
-                start_new_session=True,
-            )
-        except OSError as error:
-            ours.close()
-            raise _not_here(f"{sys.executable}: {error.strerror}") from error
-        finally:
-            os.close(owner)
-    return ours, guard
+def _start_guard() -> BareProcess:
+    try:
+        return BareProcess("pfslib.pipelines.sandbox_zygote")
+    except OSError as error:
+        raise _not_here(str(error)) from error
 
 
 def _base_environment() -> dict[str, str]:

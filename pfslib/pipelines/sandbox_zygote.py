@@ -28,10 +28,9 @@ import os
 import select
 import signal
 import socket
-import sys
 
 from pfslib.pipelines import sandbox_root
-from pfslib.pipelines.sandbox_syscalls import (
+from pfslib.pipelines.linux_calls import (
     CLONE_NEWIPC,
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -54,10 +53,9 @@ if TYPE_CHECKING:
 _HANG_UP = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
-def main() -> NoReturn:
-    """Guard, then zygote. Arguments: the control socket, a pidfd of the owner."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    owner = int(sys.argv[2])
+def main(control_descriptor: int, owner: int) -> NoReturn:
+    """Guard, then zygote; as for `bare_process`."""
+    control = socket.socket(fileno=control_descriptor)
     gc.disable()  # a collection in a fork touches, hence copies, every page
     try:
         _reset_signals()

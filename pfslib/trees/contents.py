@@ -100,6 +100,10 @@ class ContentWriter:
             add_node(txn, key, data)
         self._nodes.clear()
 
+    def settle(self) -> None:
+        """Finish all work but the writing itself, to keep the transaction that follows short."""
+        self._ingest.settle()
+
     def spill(self) -> None:
         """Write everything pending in a transaction of its own."""
         self._ingest.spill()

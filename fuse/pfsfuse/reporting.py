@@ -1,0 +1,74 @@
+"""Tells whoever started the server how it went: once when it is up, in a log afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import syslog
+
+from pfslib import PfsError
+
+
+class Reports:
+    """The two ways out of the server.
+
+    Args:
+        ready_fd: Pipe for the one word that the mount is up, or why it is not; None if nobody
+            waits for it.
+        log_fd: Where the log goes once the mount is up; None for syslog, since a server that
+            outlives its starter must not hold on to the starter's terminal or pipe.
+        name: The mount, for the log.
+    """
+
+    def __init__(self, ready_fd: int | None, log_fd: int | None, *, name: str) -> None:
+        self._ready_fd = ready_fd
+        self._log_fd = log_fd
+        self._name = name
+
+    def ready(self) -> bool:
+        """Say that the mount is up, and turn from standard error to the log.
+
+        Returns:
+            Whether anybody still wanted to know.
+        """
+        self._open_log()
+        return self._send("ready\n")
+
+    def failed(self, error: PfsError) -> None:
+        """Say in a sentence why the mount is not up, or, if it was, put that in the log."""
+        if self._ready_fd is None:
+            logging.getLogger("pfsfuse").error("%s", error)
+            return
+        hint = f"hint: {error.hint}\n" if error.hint else ""
+        self._send(f"error: {error}\n{hint}")
+
+    def _send(self, text: str) -> bool:
+        if self._ready_fd is None:
+            return True
+        fd, self._ready_fd = self._ready_fd, None
+        try:
+            os.write(fd, os.fsencode(text))
+        except BrokenPipeError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    def _open_log(self) -> None:
+        handler: logging.Handler
+        if self._log_fd is None:
+            handler = _SyslogHandler()
+            self._log_fd = os.open(os.devnull, os.O_WRONLY)
+        else:
+            handler = logging.StreamHandler()
+        os.dup2(self._log_fd, 2)
+        os.close(self._log_fd)
+        handler.setFormatter(logging.Formatter(f"pfs mount {self._name}: %(message)s"))
+        logging.getLogger().addHandler(handler)
+
+
+class _SyslogHandler(logging.Handler):
+    """The syslog of the C library: quietly nothing where no syslog runs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        syslog.syslog(syslog.LOG_ERR, self.format(record))

@@ -1,0 +1,158 @@
+"""Brings a mount up, watches over it, and takes it down; libfuse's loop runs in a second thread.
+
+The first thread stays out of libfuse, so that it can always act: when a signal comes, when the
+owner dies, even when a request hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import closing, suppress
+from pathlib import Path
+from select import POLLIN, poll
+from threading import Thread
+from typing import Final
+
+import pfslib
+from pfsfuse.binding import Binding, detach
+from pfsfuse.operations import Operations
+from pfsfuse.owner import Owner
+from pfsfuse.reporting import Reports
+from pfsfuse.settings import Settings
+from pfsfuse.view import View, open_view
+from pfslib import MountError
+
+_START_S: Final = 30.0
+"""Longest wait for the kernel's first word; whoever started the server gives up sooner."""
+
+_STOP_S: Final = 0.5
+"""How long files that are still open may keep a detached mount alive, once it is to go."""
+
+
+def serve(settings: Settings, reports: Reports) -> None:
+    """Serve a mount until it is unmounted, a signal comes or the owner dies; then unmount it.
+
+    Raises:
+        PfsError: It did not come up.
+    """
+    signals = _catch_signals()
+    owner = Owner(settings.owner_pid) if settings.owner_pid else None
+    with closing(pfslib.open(settings.store)) as store:
+        mount = _Mount(settings, open_view(store, settings.view))
+        try:
+            mount.start()
+            if reports.ready():
+                mount.wait(signals, owner)
+        finally:
+            mount.stop()
+
+
+def _catch_signals() -> int:
+    """Turn the signals that ask to stop into bytes of a pipe; the end to read from.
+
+    A handler that is not the default one is also what keeps libfuse from installing its own, which
+    would leave the loop waiting for a last request before it stops.
+    """
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return reader
+
+
+class _Mount:
+    """One mount and the thread that serves it."""
+
+    def __init__(self, settings: Settings, view: View) -> None:
+        self._settings = settings
+        self._view = view
+        self._live = os.eventfd(0)
+        self._ended = os.eventfd(0)
+        self._before: bytes | None = None
+        self._device: bytes | None = None
+        self._failure: BaseException | None = None
+        self._thread = Thread(target=self._loop, name="libfuse", daemon=True)
+
+    def _loop(self) -> None:
+        settings = self._settings
+        try:
+            Binding(
+                Operations(self._view, label=settings.label),
+                settings.mountpoint,
+                on_live=lambda: os.eventfd_write(self._live, 1),
+                fsname=settings.fsname,
+                names_are_final=self._view.names_are_final,
+                allow_other=settings.allow_other,
+            )
+        except BaseException as error:  # for the first thread to raise
+            self._failure = error
+        finally:
+            os.eventfd_write(self._ended, 1)
+
+    def start(self) -> None:
+        """Mount, and make sure that the kernel sees it.
+
+        Raises:
+            MountError: It could not be mounted; libfuse has said why on standard error.
+        """
+        where = self._settings.mountpoint
+        shown = os.fsdecode(where)
+        self._before = _device_at(where)
+        self._thread.start()
+        if self._live not in _first_of([self._live, self._ended], _START_S):
+            message = f"libfuse could not mount on {shown}"
+            raise MountError(message) from self._failure
+        os.stat(where)  # noqa: PTH116 - bytes; answered by the other thread, or not at all
+        self._device = _device_at(where)
+        if self._device in {None, self._before}:
+            message = f"the mount on {shown} does not show"
+            raise MountError(message)
+
+    def wait(self, signals: int, owner: Owner | None) -> None:
+        """Until it is unmounted, a signal comes, or the owner dies."""
+        events = [self._ended, signals]
+        if owner is None:
+            _first_of(events, None)
+            return
+        if owner.fd is not None:
+            events.append(owner.fd)
+        while not _first_of(events, owner.look_every_s) and owner.is_alive():
+            pass
+
+    def stop(self) -> None:
+        """Unmount if need be. Files still open then fail with ENOTCONN, when the process exits."""
+        where = self._settings.mountpoint
+        if self._thread.is_alive():
+            there = _device_at(where)
+            if there != self._before and there == (self._device or there):
+                detach(where)
+            self._thread.join(_STOP_S)
+        if self._settings.private:
+            with suppress(OSError):  # whoever started us may have been quicker
+                os.rmdir(where)  # noqa: PTH106 - bytes
+
+
+def _first_of(events: list[int], timeout_s: float | None) -> list[int]:
+    """Which descriptors have something to read; none of them after the time-out."""
+    waiting = poll()
+    for fd in events:
+        waiting.register(fd, POLLIN)
+    return [fd for fd, _ in waiting.poll(None if timeout_s is None else timeout_s * 1000)]
+
+
+def _device_at(mountpoint: bytes) -> bytes | None:
+    """The device number of what is mounted there, asked without touching it; None for nothing.
+
+    It tells this mount from any other: after a lazy unmount the server lives on for files that are
+    open, and something else may be mounted in its place by then.
+    """
+    escaped = mountpoint
+    for byte in b"\\ \t\n":
+        escaped = escaped.replace(bytes([byte]), b"\\%03o" % byte)
+    device = None
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        fields = line.split(b" ", 5)
+        if fields[4] == escaped:
+            device = fields[2]
+    return device

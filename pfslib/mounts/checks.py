@@ -1,0 +1,86 @@
+"""Says in a sentence what stands in the way of a mount, before anything is started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from pfslib.model.errors import MountError
+from pfslib.mounts.mountinfo import find_mount, is_alive
+from pfslib.mounts.unmounting import detach
+
+_DEVICE: Final = Path("/dev/fuse")
+_FUSE_CONF: Final = Path("/etc/fuse.conf")
+
+
+def check_machine(*, allow_other: bool) -> None:
+    """See that this user may mount anything here.
+
+    Raises:
+        MountError: They may not.
+    """
+    if not _DEVICE.exists():
+        message = "the kernel offers no /dev/fuse"
+        hint = (
+            "load the module with `modprobe fuse`, or give the container "
+            "`--device /dev/fuse --cap-add SYS_ADMIN`"
+        )
+        raise MountError(message, hint=hint)
+    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+        message = "this user may not open /dev/fuse"
+        raise MountError(message, hint="`chmod 666 /dev/fuse` as root lets every user mount")
+    if os.geteuid() == 0:
+        return
+    if shutil.which("fusermount") is None:
+        message = "fusermount is missing, without which only root can mount"
+        raise MountError(message, hint="apt install fuse")
+    if allow_other and not _users_may_allow_other():
+        message = f"{_FUSE_CONF} does not let users show their mounts to others"
+        raise MountError(message, hint=f"add the line user_allow_other to {_FUSE_CONF}")
+
+
+def _users_may_allow_other() -> bool:
+    try:
+        lines = _FUSE_CONF.read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(line.strip() == "user_allow_other" for line in lines)
+
+
+def check_mountpoint(path: Path) -> None:
+    """See that a directory can be mounted on; a mount of ours whose server is dead makes room.
+
+    Args:
+        path: Absolute, without symbolic links.
+
+    Raises:
+        MountError: It is missing, no directory, not empty, not the user's, or a mount already.
+    """
+    found = find_mount(path)
+    if found is not None and found.is_pfs and not is_alive(path):
+        detach(found, lazy=True)
+        found = find_mount(path)
+    if found is not None:
+        what = f"{found.source} ({found.file_system})"
+        hint = f"`pfs unmount {path}` takes it away" if found.is_pfs else "name another directory"
+        message = f"{path} is a mount point already: {what} is mounted there"
+        raise MountError(message, hint=hint)
+    try:
+        names = os.listdir(path)  # noqa: PTH208 - a list, not an iterator left open
+    except FileNotFoundError:
+        message = f"mount point {path} does not exist"
+        raise MountError(message, hint=f"`mkdir -p {path}` makes it") from None
+    except NotADirectoryError:
+        message = f"mount point {path} is not a directory"
+        raise MountError(message) from None
+    except OSError as error:
+        message = f"mount point {path} cannot be used: {error.strerror}"
+        raise MountError(message) from error
+    if names:
+        message = f"mount point {path} is not empty: it has {names[0]}"
+        raise MountError(message, hint="a mount would hide what is there; name an empty directory")
+    if not os.access(path, os.W_OK):
+        message = f"mount point {path} is not this user's to mount on"
+        raise MountError(message, hint="name a directory that you may write to")

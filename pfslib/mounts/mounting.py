@@ -1,0 +1,164 @@
+"""Mounts a tree of a store, or all of them, and hands back the directory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Final
+
+from pfslib.model.errors import MountError
+from pfslib.mounts.checks import check_machine, check_mountpoint
+from pfslib.mounts.mountinfo import KernelMount, find_mount, is_alive, real_path
+from pfslib.mounts.server_process import ServerProcess, start_server
+from pfslib.mounts.unmounting import detach
+
+_EXIT_S: Final = 2.0
+"""How long a server is waited for after the unmount; it takes milliseconds when nothing is open."""
+
+
+def mount(
+    store_dir: Path,
+    view: str,
+    mountpoint: Path | None,
+    *,
+    fsname: str,
+    label: str = "",
+    tied: bool = True,
+    allow_other: bool = False,
+    timeout_s: float = 10.0,
+) -> Mounted:
+    """Mount a view of a store, read-only, served by a process of its own.
+
+    Args:
+        store_dir: The store.
+        view: ``tree:`` and the 64 hex digits of a root, or ``roots``, which shows each tree of
+            the store at ``/<64 hex digits>`` below the mount point.
+        mountpoint: An existing, empty directory; None for a private one that goes with the mount.
+        fsname: What `mount`, `df` and `list_mounts` show as the source.
+        label: Value of the extended attribute ``user.pfs.commit`` of everything in the mount.
+        tied: Whether the mount ends with this process, however that ends.
+        allow_other: Whether other users may look; without it not even root may look into a user's.
+        timeout_s: How long to wait for the server.
+
+    Raises:
+        MountError: It cannot be mounted; the error says why, and what to do about it.
+
+    Cost: a process, about 100 ms.
+    """
+    check_machine(allow_other=allow_other)
+    if mountpoint is None:
+        path = real_path(Path(tempfile.mkdtemp(prefix="pfs-")))
+    else:
+        path = real_path(mountpoint)
+        check_mountpoint(path)
+    options = [
+        f"--store={os.path.abspath(store_dir)}",  # noqa: PTH100 - keeps symbolic links
+        f"--view={view}",
+        f"--mountpoint={path}",
+        f"--fsname={fsname}",
+        f"--label={label}",
+        *(["--allow-other"] if allow_other else []),
+        *(["--private"] if mountpoint is None else []),
+    ]
+    try:
+        server = start_server(options, tied=tied, timeout_s=timeout_s)
+    except BaseException:
+        _clear(path, private=mountpoint is None)
+        raise
+    found = find_mount(path)
+    if found is None:
+        server.end()
+        message = f"{path} was unmounted while it was being mounted"
+        raise MountError(message)
+    if not tied:
+        server.let_go()
+    return Mounted(found, server, private=mountpoint is None)
+
+
+class Mounted:
+    """A mount made by this process; a context manager that gives the directory.
+
+    Attributes:
+        path: The mount point.
+        pid: The server's process id.
+    """
+
+    def __init__(self, found: KernelMount, server: ServerProcess, *, private: bool) -> None:
+        self.path = found.path
+        self.pid = server.pid
+        self._found = found
+        self._server = server
+        self._private = private
+        self._maker = os.getpid()
+        self._lock = Lock()
+        self._gone = False
+
+    def unmount(self) -> None:
+        """Unmount; if files are still open, out of sight at once and for good when they close.
+
+        Does nothing when it has been unmounted already, nor in a forked child.
+
+        Raises:
+            MountError: It cannot be unmounted.
+        """
+        if os.getpid() != self._maker:
+            return
+        with self._lock:
+            if self._gone:
+                return
+            self._take_down()
+            self._gone = True
+
+    def _take_down(self) -> None:
+        busy = False
+        if self._is_there():
+            try:
+                detach(self._found, lazy=False)
+            except MountError:
+                busy = True
+                detach(self._found, lazy=True)
+        if not self._server.wait(0.0 if busy else _EXIT_S):
+            self._server.let_go()
+        if self._private:
+            _remove(self.path)
+
+    def _is_there(self) -> bool:
+        """Whether what is mounted at the path is still this mount.
+
+        The kernel gives device numbers out again: only while the server lives, or has left the
+        mount behind dead, do they tell one mount from another.
+        """
+        there = find_mount(self.path)
+        if there is None or there.device != self._found.device:
+            return False
+        return not self._server.wait(0.0) or not is_alive(self.path)
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.unmount()
+
+
+def _clear(path: Path, *, private: bool) -> None:
+    """Take away what a server left that did not come up, or had to be killed."""
+    left = find_mount(path)
+    if left is not None and left.is_pfs:
+        with suppress(MountError):  # the one to tell is why the server did not come up
+            detach(left, lazy=True)
+    if private:
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # the server may have been quicker
+        path.rmdir()
