@@ -71,6 +71,9 @@ class Pipeline(msgspec.Struct, array_like=True, frozen=True):
 
     version: int = 1
     created_ns: int = 0
+    since: int = 0
+    """Head moves before this place in the reflog are not its business: the clock may go back."""
+
     stopped: bool = False
 
 

@@ -13,7 +13,7 @@ from pfslib.kv.process import is_alive, this_process
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
 from pfslib.model.errors import ConflictError
 from pfslib.model.work import Counts, Job, JobState
-from pfslib.pipelines.ledger import find_pipeline, get_job, put_job, queued_jobs
+from pfslib.pipelines.ledger import find_job, find_pipeline, put_job, queued_jobs
 
 RENEWAL_S: Final = 5.0
 _STALE_NS: Final = 30 * 10**9
@@ -67,12 +67,13 @@ class Claim:
     def release(self, kv: KV) -> None:
         """Give an unfinished job back, for whoever comes next."""
         with kv.write() as txn:
-            job = get_job(txn, self.job.id)
-            if job.owner == self.job.owner and job.state == JobState.RUNNING:
+            job = find_job(txn, self.job.id)
+            if job is not None and job.owner == self.job.owner and job.state == JobState.RUNNING:
                 put_job(txn, msgspec.structs.replace(job, state=JobState.CREATED, owner=""))
 
     def _check(self, txn: ReadTxn) -> None:
-        if get_job(txn, self.job.id).owner != self.job.owner:
+        job = find_job(txn, self.job.id)
+        if job is None or job.owner != self.job.owner:
             raise ClaimLostError(self.job.id)
 
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Final
 
 from pfslib.kv.process import is_alive
 from pfslib.kv.protocol import KV
+from pfslib.model.errors import JobNotFoundError, PipelineNotFoundError
 from pfslib.model.work import Job, Pipeline
 from pfslib.mounts.mounting import mount
-from pfslib.pipelines.claims import Claim, claim_next, new_owner, running_elsewhere
+from pfslib.pipelines.claims import (
+    Claim,
+    ClaimLostError,
+    claim_next,
+    new_owner,
+    running_elsewhere,
+)
 from pfslib.pipelines.datum_run import DatumRun
 from pfslib.pipelines.execute import execute
 from pfslib.pipelines.ledger import get_pipeline
@@ -68,7 +76,8 @@ class Engine:
                 create_jobs(self._kv)
                 claim = claim_next(self._kv, self._owner)
                 if claim is not None:
-                    finished.append(self._run(claim, workshop))
+                    with suppress(ClaimLostError, JobNotFoundError, PipelineNotFoundError):
+                        finished.append(self._run(claim, workshop))
                 elif self._nothing_elsewhere():
                     return finished
                 else:
@@ -91,6 +100,7 @@ class Engine:
             )
             job = execute(self._kv, self._cache, claim, pipeline, session.image_digest, datums)
         except BaseException:
+            workshop.close_sessions()
             claim.release(self._kv)
             raise
         self._progress(job)
@@ -116,17 +126,23 @@ class _Workshop:
         self.scratch = store_dir / SCRATCH / owner.replace("/", "~")
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+        stack.callback(self.close_sessions)
 
     def session(self, pipeline: Pipeline) -> Session:
         """The session for a pipeline's image, made when first needed."""
         runner = self._choose_runner(pipeline, self.inputs_at())
         key = (runner.name, pipeline.transform.image)
         if key not in self._sessions:
-            place = self.scratch / f"session-{len(self._sessions)}"
-            place.mkdir(mode=0o700)
+            place = Path(mkdtemp(prefix="session-", dir=self.scratch))
             session = runner.session(pipeline.transform.image or None, scratch=place)
-            self._sessions[key] = self._stack.enter_context(session)
+            self._sessions[key] = session
         return self._sessions[key]
+
+    def close_sessions(self) -> None:
+        """Kill what still runs in them; new ones are made when they are needed."""
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
 
     def inputs_at(self) -> Path:
         """Where every tree of the store is mounted by its key, from the first use on."""

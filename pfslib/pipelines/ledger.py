@@ -71,6 +71,12 @@ def put_job(txn: WriteTxn, job: Job) -> None:
         txn.delete(Table.QUEUE, number_key(job.number))
 
 
+def find_job(txn: ReadTxn, job_id: str) -> Job | None:
+    """A job by its full id; None when there is none."""
+    value = txn.get(Table.JOBS, id_key(job_id))
+    return unpack(Job, value) if value is not None else None
+
+
 def get_job(txn: ReadTxn, text: str) -> Job:
     """A job by its id, or the unique beginning of it.
 
@@ -101,13 +107,17 @@ def list_jobs(txn: ReadTxn, *, before: int | None = None) -> Iterator[Job]:
         return
     start = number_key(before - 1) if before is not None else b""
     for _, job_id in txn.scan(Table.JOB_ORDER, start=start, reverse=True):
-        yield get_job(txn, job_id.hex())
+        job = find_job(txn, job_id.hex())
+        if job is not None:
+            yield job
 
 
 def queued_jobs(txn: ReadTxn) -> Iterator[Job]:
     """Jobs that are not finished, oldest first."""
     for _, job_id in txn.scan(Table.QUEUE):
-        yield get_job(txn, job_id.hex())
+        job = find_job(txn, job_id.hex())
+        if job is not None:
+            yield job
 
 
 def delete_job(txn: WriteTxn, job: Job) -> None:

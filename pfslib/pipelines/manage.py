@@ -6,6 +6,7 @@ import time
 
 import msgspec
 
+from pfslib.commits.reflog import log_end
 from pfslib.commits.repos import (
     create_repo,
     delete_repo,
@@ -55,7 +56,7 @@ def create_pipeline(txn: WriteTxn, pipeline: Pipeline) -> Pipeline:
                 hint=f"`pfs create-repo {item.repo}` makes it",
             )
     now_ns = time.time_ns()
-    pipeline = msgspec.structs.replace(pipeline, created_ns=now_ns)
+    pipeline = msgspec.structs.replace(pipeline, created_ns=now_ns, since=log_end(txn))
     create_repo(
         txn,
         pipeline.name,

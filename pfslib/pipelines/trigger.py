@@ -36,7 +36,8 @@ def create_jobs(kv: KV) -> int:
             moves = [row for row, _ in zip(read_moves(txn, cursor), range(_BATCH), strict=False)]
             for following, move in moves:
                 cursor = following
-                created += sum(add_job(txn, job) is not None for job in _jobs_of_move(txn, move))
+                jobs = _jobs_of_move(txn, following - 1, move)
+                created += sum(add_job(txn, job) is not None for job in jobs)
             txn.put(Table.META, _CURSOR, number_key(cursor))
 
 
@@ -59,13 +60,13 @@ def _cursor(txn: ReadTxn) -> int:
     return int.from_bytes(txn.get(Table.META, _CURSOR) or b"", "big")
 
 
-def _jobs_of_move(txn: ReadTxn, move: HeadMoved) -> Iterator[Job]:
+def _jobs_of_move(txn: ReadTxn, place: int, move: HeadMoved) -> Iterator[Job]:
     if not move.new or txn.get(Table.COMMITS, bytes.fromhex(move.new)) is None:
         return  # the branch was deleted, or the commit has been since
     commit = get_commit(txn, move.new)
     for pipeline in list(list_pipelines(txn)):
-        # A commit older than the pipeline got its job when the pipeline was created, if at all.
-        if move.when_ns >= pipeline.created_ns:
+        # An earlier commit got its job when the pipeline was created, if at all.
+        if place >= pipeline.since:
             yield from _jobs_of_commit(txn, pipeline, commit, move.branch)
 
 
