@@ -26,15 +26,15 @@ _MIN_WORTH_TRYING = 64
 _local = threading.local()
 
 
-def encode(data: bytes | memoryview) -> bytes:
+def encode(data: bytes) -> bytes:
     """The frame of some bytes: compressed, or raw when that gains less than 1/16."""
     size = len(data)
     assert size <= PLAIN_MAX
     if size >= _MIN_WORTH_TRYING:
         packed = _compressor().compress(data)
         if len(packed) <= size - size // 16:
-            return _HEADER.pack(ZSTD, size) + packed
-    return _HEADER.pack(RAW, size) + bytes(data)
+            return b"".join((_HEADER.pack(ZSTD, size), packed))
+    return b"".join((_HEADER.pack(RAW, size), data))
 
 
 def decode(frame: bytes) -> bytes | memoryview:

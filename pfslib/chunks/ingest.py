@@ -6,14 +6,14 @@ needs bounded memory and no transaction spans the reading of a source.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 from pfslib.chunks.chunkstore import add_chunk, has_piece
 from pfslib.chunks.codec import encode
 from pfslib.chunks.digest import piece_digest
-from pfslib.chunks.split import cut
+from pfslib.chunks.split import ReadInto, cut
 from pfslib.kv.protocol import KV, WriteTxn
 from pfslib.model.nodes import PIECE_MAX, Piece
 
@@ -21,7 +21,8 @@ PACK_BYTES: Final = 48 * 1024
 """A pack is closed when it holds this much: 32 to 64 KiB compress well and inflate fast."""
 
 SPILL_BYTES: Final = 64 << 20
-"""Plain bytes held before they are written: one sync a spill, memory of about three times this."""
+"""Plain bytes held before they are written: one sync a spill. While one is being written the next
+fills up, so the memory is about four times this: plain bytes and frames, twice."""
 
 _BATCH_BYTES: Final = 2 << 20
 """What a worker thread takes at once: less, and the hand-over would cost more than it saves."""
@@ -32,8 +33,12 @@ _WORKERS: Final = 2
 class _Chunk(NamedTuple):
     """A chunk to be stored: its bytes, and digest, offset and size of each piece in them."""
 
-    data: bytes | memoryview
+    data: bytes
     pieces: tuple[tuple[bytes, int, int], ...]
+
+
+_Work = tuple[list[_Chunk], Future[list[bytes]]]
+"""A batch of chunks, and their frames when they are compressed."""
 
 
 class Ingest:
@@ -52,7 +57,9 @@ class Ingest:
         self._candidate_bytes = 0
         self._batch: list[_Chunk] = []
         self._batch_bytes = 0
-        self._in_work: list[tuple[list[_Chunk], Future[list[bytes]]]] = []
+        self._in_work: list[_Work] = []
+        self._spilling: Future[None] | None = None
+        self._spilled: set[bytes] = set()
         self._workers: ThreadPoolExecutor | None = None
         self.pending_bytes = 0
         """Plain bytes not yet written."""
@@ -63,34 +70,34 @@ class Ingest:
         """Add a small content, to be packed with its neighbours; returns its digest."""
         assert len(data) <= PIECE_MAX
         digest = piece_digest(data)
-        if digest not in self._known and digest not in self._candidates:
+        if digest not in self._candidates and not self._is_known(digest):
             self._candidates[digest] = data
             self._candidate_bytes += len(data)
             if self._candidate_bytes >= PACK_BYTES:
                 self._pack_candidates()
         return digest
 
-    def add_stream(self, blocks: Iterable[bytes], on_piece: Callable[[Piece], None]) -> int:
+    def add_stream(self, readinto: ReadInto, on_piece: Callable[[Piece], None]) -> int:
         """Add a large content, cut into chunks.
 
         Args:
-            blocks: The content, in order.
+            readinto: The content.
             on_piece: Called for each chunk, in order.
 
         Returns:
             The size of the content, in bytes.
         """
         size = 0
-        for chunk in cut(blocks):
+        for chunk in cut(readinto):
             size += len(chunk)
             digest = piece_digest(chunk)
             on_piece(Piece(len(chunk), digest))
-            if digest not in self._known:
+            if not self._is_known(digest):
                 self._known.add(digest)
                 with self._kv.read() as txn:
                     stored = has_piece(txn, digest)
                 if not stored:
-                    self._add(_Chunk(chunk, ((digest, 0, len(chunk)),)))
+                    self._add(_Chunk(bytes(chunk), ((digest, 0, len(chunk)),)))
         return size
 
     # --- writing -------------------------------------------------------------------------
@@ -98,36 +105,40 @@ class Ingest:
     def flush(self, txn: WriteTxn) -> None:
         """Write everything pending in the caller's transaction."""
         self.settle()
-        for chunks, future in self._in_work:
-            for chunk, frame in zip(chunks, future.result(), strict=True):
-                add_chunk(txn, frame, chunk.pieces)
+        _write(txn, self._in_work)
         self._written()
 
     def settle(self) -> None:
-        """Finish all work but the writing itself, to keep the transaction that follows short."""
+        """Finish all work but the last writing; must come before a transaction that flushes.
+
+        It keeps that transaction short, and what is being spilled needs a transaction of its own.
+        """
         self._pack_candidates()
         self._hand_over()
         for _, future in self._in_work:
             future.result()
+        self._await_spill()
 
     def spill(self) -> None:
         """Write everything pending in a transaction of its own."""
-        self.settle()
-        if self._in_work:
-            with self._kv.write() as txn:
-                self.flush(txn)
+        self._start_spill()
+        self._await_spill()
 
     def close(self) -> None:
         """Drop what is pending and end the worker threads."""
         if self._workers is not None:
             self._workers.shutdown(cancel_futures=True)
             self._workers = None
+        self._spilling = None
         self._candidates.clear()
         self._candidate_bytes = 0
         self._batch, self._batch_bytes = [], 0
         self._written()
 
     # --- inside --------------------------------------------------------------------------
+
+    def _is_known(self, digest: bytes) -> bool:
+        return digest in self._known or digest in self._spilled
 
     def _pack_candidates(self) -> None:
         """Look up the small contents that wait, in one go, and pack those that are new."""
@@ -152,7 +163,7 @@ class Ingest:
         if self._batch_bytes >= _BATCH_BYTES:
             self._hand_over()
             if self.pending_bytes >= self._spill_bytes:
-                self.spill()
+                self._start_spill()
 
     def _hand_over(self) -> None:
         """Have the batch compressed: by a worker thread, or here when it is not worth one."""
@@ -161,19 +172,54 @@ class Ingest:
         chunks, self._batch = self._batch, []
         future: Future[list[bytes]]
         if self._batch_bytes >= _BATCH_BYTES:
-            if self._workers is None:
-                self._workers = ThreadPoolExecutor(_WORKERS, "pfs-compress")
-            future = self._workers.submit(_encode_all, chunks)
+            future = self._threads().submit(_encode_all, chunks)
         else:
             future = Future()
             future.set_result(_encode_all(chunks))
         self._in_work.append((chunks, future))
         self._batch_bytes = 0
 
+    def _start_spill(self) -> None:
+        """Begin to write what is pending, beside the reading of what follows.
+
+        One spill at a time: the disk is what is slow, and memory stays bounded by two.
+        """
+        self._pack_candidates()
+        self._hand_over()
+        self._await_spill()
+        if self._in_work:
+            work, self._in_work = self._in_work, []
+            self._spilled, self._known = self._known, set()
+            self.pending_bytes = 0
+            self._spilling = self._threads().submit(self._spill, work)
+
+    def _spill(self, work: list[_Work]) -> None:
+        for _, future in work:
+            future.result()
+        with self._kv.write() as txn:
+            _write(txn, work)
+
+    def _await_spill(self) -> None:
+        if self._spilling is not None:
+            spilling, self._spilling = self._spilling, None
+            spilling.result()
+            self._spilled = set()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._workers is None:
+            self._workers = ThreadPoolExecutor(_WORKERS + 1, "pfs-ingest")
+        return self._workers
+
     def _written(self) -> None:
-        self._in_work.clear()
-        self._known.clear()
+        self._in_work = []
+        self._known = set()
         self.pending_bytes = 0
+
+
+def _write(txn: WriteTxn, work: list[_Work]) -> None:
+    for chunks, future in work:
+        for chunk, frame in zip(chunks, future.result(), strict=True):
+            add_chunk(txn, frame, chunk.pieces)
 
 
 def _encode_all(chunks: list[_Chunk]) -> list[bytes]:

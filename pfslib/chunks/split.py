@@ -6,7 +6,7 @@ gives the old cuts back: appending to a file, or patching it, moves no chunk but
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 CHUNK_MIN: Final = 16 * 1024
@@ -16,6 +16,8 @@ CHUNK_AVERAGE: Final = 64 * 1024
 
 CHUNK_MAX: Final = 256 * 1024
 
+_BUFFER: Final = (1 << 20) + CHUNK_MAX
+
 PARAMETERS: Final = {
     "split": "fastcdc2020-nc1",
     "chunk_min": CHUNK_MIN,
@@ -24,38 +26,63 @@ PARAMETERS: Final = {
 }
 
 
-def cut(blocks: Iterable[bytes]) -> Iterator[memoryview]:
+ReadInto = Callable[[memoryview], int]
+"""Fills a buffer from its beginning; how many bytes it put there, 0 at the end of the stream."""
+
+
+def cut(readinto: ReadInto) -> Iterator[memoryview]:
     """Cut a byte stream into chunks.
 
-    Equal bytes give equal chunks, however they are divided into blocks.
+    Equal bytes give equal chunks, however many come at a time.
 
     Args:
-        blocks: The stream, in order; a few MiB each is best, any size and empty ones are allowed.
+        readinto: The stream.
 
     Yields:
-        Chunks of CHUNK_MIN..CHUNK_MAX bytes, only the last may be shorter; views of buffers that
-        nobody changes. An empty stream gives none.
+        Chunks of CHUNK_MIN..CHUNK_MAX bytes, only the last may be shorter; each valid until the
+        next is asked for. An empty stream gives none.
 
-    Cost: linear; memory of about two blocks.
+    Cost: linear; memory of one buffer, small enough that what is cut is hashed from the cache.
     """
     from pyfastcdc import FastCDC  # 30 ms, and only big files need it
 
     cutter = FastCDC(avg_size=CHUNK_AVERAGE, min_size=CHUNK_MIN, max_size=CHUNK_MAX)
-    tail = b""
-    for block in blocks:
-        buffer = tail + block if tail else bytes(block)
-        if len(buffer) <= CHUNK_MAX:
-            tail = buffer
-            continue
-        view, done = memoryview(buffer), 0
-        # A cut nearer to the end than CHUNK_MAX may be the end's doing: leave it to the next block.
-        settled = len(buffer) - CHUNK_MAX
-        for chunk in cutter.cut_buf(buffer):
+    view = memoryview(bytearray(_BUFFER))
+    filled, ended = 0, False
+    while not ended:
+        while filled < _BUFFER:
+            count = readinto(view[filled:])
+            if count == 0:
+                ended = True
+                break
+            filled += count
+        # A cut nearer to the end than CHUNK_MAX may be the end's doing: leave it to the next round.
+        settled = filled if ended else filled - CHUNK_MAX
+        done = 0
+        for chunk in cutter.cut_buf(view[:filled]):
             if chunk.offset > settled:
                 break
             done = chunk.offset + chunk.length
             yield view[chunk.offset : done]
-        tail = bytes(view[done:])
-    view = memoryview(tail)
-    for chunk in cutter.cut_buf(tail):
-        yield view[chunk.offset : chunk.offset + chunk.length]
+        filled -= done
+        view[:filled] = bytes(view[done : done + filled])
+
+
+def reader_of(blocks: Iterable[bytes]) -> ReadInto:
+    """A stream of bytes that come in blocks of any size, empty ones allowed."""
+    source = iter(blocks)
+    rest = memoryview(b"")
+
+    def readinto(target: memoryview) -> int:
+        nonlocal rest
+        while not rest:
+            block = next(source, None)
+            if block is None:
+                return 0
+            rest = memoryview(block).cast("B")
+        count = min(len(rest), len(target))
+        target[:count] = rest[:count]
+        rest = rest[count:]
+        return count
+
+    return readinto

@@ -7,6 +7,7 @@ from itertools import chain
 
 from pfslib.chunks.chunkstore import get_piece, has_piece
 from pfslib.chunks.ingest import Ingest
+from pfslib.chunks.split import ReadInto, reader_of
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
 from pfslib.model.encoding import unpack
 from pfslib.model.nodes import INLINE_MAX, PIECE_MAX, Content, Piece, PieceList
@@ -59,19 +60,22 @@ class ContentWriter:
             return Content(len(data), data)
         if len(data) <= PIECE_MAX:
             return Content(len(data), self._ingest.add_piece(data))
-        return self._add_large([data])
+        return self._add_large(reader_of([data]))
 
     def add_blocks(self, blocks: Iterable[bytes]) -> Content:
         """Add a content that comes in blocks, of any size; memory stays bounded."""
-        stream = iter(blocks)
-        head: list[bytes] = []
-        size = 0
-        for block in stream:
-            head.append(block)
-            size += len(block)
-            if size > PIECE_MAX:
-                return self._add_large(chain(head, stream))
-        return self.add_bytes(b"".join(head))
+        return self.add_stream(reader_of(blocks))
+
+    def add_stream(self, readinto: ReadInto) -> Content:
+        """Add a content read by filling buffers; memory stays bounded."""
+        head = bytearray(PIECE_MAX + 1)
+        filled = 0
+        while filled < len(head):
+            count = readinto(memoryview(head)[filled:])
+            if count == 0:
+                return self.add_bytes(bytes(head[:filled]))
+            filled += count
+        return self._add_large(_after(head, readinto))
 
     def concatenate(self, txn: ReadTxn, contents: Iterable[Content], cache: TreeCache) -> Content:
         """Add the contents one after the other, without reading what need not be cut again.
@@ -90,7 +94,7 @@ class ContentWriter:
         tree = self._new_tree()
         last = _copy_all_but_last(txn, first, cache, tree)
         blocks = chain([read_piece(txn, last, cache)], following)
-        self._ingest.add_stream(blocks, tree.add)
+        self._ingest.add_stream(reader_of(blocks), tree.add)
         return self._finish(tree, sum(part.size for part in parts))
 
     def flush(self, txn: WriteTxn) -> None:
@@ -119,9 +123,9 @@ class ContentWriter:
     def _new_tree(self) -> SplitTree[Piece, Piece]:
         return SplitTree(_PieceShape(self._nodes))
 
-    def _add_large(self, blocks: Iterable[bytes]) -> Content:
+    def _add_large(self, readinto: ReadInto) -> Content:
         tree = self._new_tree()
-        size = self._ingest.add_stream(blocks, tree.add)
+        size = self._ingest.add_stream(readinto, tree.add)
         return self._finish(tree, size)
 
     def _finish(self, tree: SplitTree[Piece, Piece], size: int) -> Content:
@@ -136,6 +140,22 @@ class ContentWriter:
             return None
         node = unpack(PieceList, data)
         return node.items[0] if node.level > 0 and len(node.items) == 1 else None
+
+
+def _after(head: bytearray, readinto: ReadInto) -> ReadInto:
+    """The stream that begins with what was read of it already."""
+    rest = memoryview(head)
+
+    def read_on(target: memoryview) -> int:
+        nonlocal rest
+        if not rest:
+            return readinto(target)
+        count = min(len(rest), len(target))
+        target[:count] = rest[:count]
+        rest = rest[count:]
+        return count
+
+    return read_on
 
 
 def _copy_all_but_last(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from pfslib.model.errors import UnsupportedFileError
-from pfslib.model.nodes import Content, Entry, Kind
+from pfslib.model.nodes import PIECE_MAX, Content, Entry, Kind
 from pfslib.model.paths import to_text
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.edit import Edit, Op
@@ -21,7 +21,6 @@ from pfslib.trees.edit import Edit, Op
 Parts = tuple[bytes, ...]
 
 _BLOCK: Final = 8 << 20
-_SMALL: Final = 1 << 20
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEPTH_MAX: Final = 512
@@ -150,16 +149,13 @@ def _read_open_file(fd: int, writer: ContentWriter, shown: str) -> Entry:
         raise IsADirectoryError(shown)
     if kind != stat.S_IFREG:
         raise UnsupportedFileError(shown, _WHAT.get(kind, "is no regular file"))
-    if status.st_size <= _SMALL:
+    if status.st_size <= PIECE_MAX:
         # One read takes a small file whole; it has grown meanwhile if it gives more than stated.
         data = os.read(fd, status.st_size + 1)
-        content = (
-            writer.add_bytes(data)
-            if len(data) == status.st_size
-            else writer.add_blocks(_blocks(fd, data))
-        )
+        grown = len(data) > status.st_size
+        content = writer.add_blocks(_blocks(fd, data)) if grown else writer.add_bytes(data)
     else:
-        content = writer.add_blocks(_blocks(fd, b""))
+        content = writer.add_stream(lambda target: os.readv(fd, [target]))
     return entry_of(content, executable=bool(status.st_mode & 0o111), mtime_ns=status.st_mtime_ns)
 
 
@@ -170,8 +166,7 @@ def entry_of(content: Content, *, executable: bool, mtime_ns: int) -> Entry:
 
 
 def _blocks(fd: int, head: bytes) -> Iterator[bytes]:
-    if head:
-        yield head
+    yield head
     while block := os.read(fd, _BLOCK):
         yield block
 
