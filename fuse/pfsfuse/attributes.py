@@ -17,6 +17,8 @@ MODES: Final = {
 }
 """Kind of an entry to its st_mode. Nothing is writable; directories can always be entered."""
 
+_DIRECTORY_MODE: Final = MODES[int(Kind.DIRECTORY)]
+
 _SECTOR: Final = 512
 """The unit of st_blocks, whatever the file system."""
 
@@ -44,8 +46,9 @@ def attributes_of(entry: Entry, path: bytes) -> Attributes:
         entry: The entry.
         path: Its path below the mount point, which decides the inode number.
     """
-    size = 0 if entry.is_dir else entry.size
-    return Attributes(inode_number(path), MODES[entry.kind], size, entry.mtime_ns)
+    mode = MODES[entry.kind]
+    size = 0 if mode == _DIRECTORY_MODE else entry.size
+    return Attributes(inode_number(path), mode, size, entry.mtime_ns)
 
 
 def inode_number(path: bytes) -> int:

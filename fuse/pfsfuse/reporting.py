@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import syslog
+from typing import Final
 
 from pfslib import PfsError
+
+_STDERR: Final = 2
 
 
 class Reports:
@@ -61,8 +64,9 @@ class Reports:
             self._log_fd = os.open(os.devnull, os.O_WRONLY)
         else:
             handler = logging.StreamHandler()
-        os.dup2(self._log_fd, 2)
-        os.close(self._log_fd)
+        if self._log_fd != _STDERR:
+            os.dup2(self._log_fd, _STDERR)
+            os.close(self._log_fd)
         handler.setFormatter(logging.Formatter(f"pfs mount {self._name}: %(message)s"))
         logging.getLogger().addHandler(handler)
 

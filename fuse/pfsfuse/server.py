@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from select import POLLIN, poll
 from threading import Thread
@@ -38,14 +38,15 @@ def serve(settings: Settings, reports: Reports) -> None:
     """
     signals = _catch_signals()
     owner = Owner(settings.owner_pid) if settings.owner_pid else None
-    with closing(pfslib.open(settings.store)) as store:
-        mount = _Mount(settings, open_view(store, settings.view))
-        try:
-            mount.start()
-            if reports.ready():
-                mount.wait(signals, owner)
-        finally:
-            mount.stop()
+    store = pfslib.open_trees(settings.store)
+    mount = _Mount(settings, open_view(store, settings.view))
+    try:
+        mount.start()
+        if reports.ready():
+            mount.wait(signals, owner)
+    finally:
+        if mount.stop():  # else a request may be reading the store's map this very moment
+            store.close()
 
 
 def _catch_signals() -> int:
@@ -120,17 +121,22 @@ class _Mount:
         while not _first_of(events, owner.look_every_s) and owner.is_alive():
             pass
 
-    def stop(self) -> None:
-        """Unmount if need be. Files still open then fail with ENOTCONN, when the process exits."""
+    def stop(self) -> bool:
+        """Unmount if need be; files still open fail with ENOTCONN once the process has exited.
+
+        Returns:
+            Whether the serving has ended; it has not while files are open or a request hangs.
+        """
         where = self._settings.mountpoint
         if self._thread.is_alive():
             there = _device_at(where)
-            if there != self._before and there == (self._device or there):
+            if there not in {None, self._before} and there == (self._device or there):
                 detach(where)
             self._thread.join(_STOP_S)
         if self._settings.private:
             with suppress(OSError):  # whoever started us may have been quicker
                 os.rmdir(where)  # noqa: PTH106 - bytes
+        return not self._thread.is_alive()
 
 
 def _first_of(events: list[int], timeout_s: float | None) -> list[int]:

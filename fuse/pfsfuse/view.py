@@ -13,7 +13,6 @@ from pfslib import (
     IsADirectoryInCommitError,
     Kind,
     PathNotFoundError,
-    Store,
 )
 
 _ROOT_KEY_SIZE: Final = 32
@@ -37,6 +36,18 @@ class Directory(Protocol):
 
     def read_link(self, entry: Entry, /) -> bytes:
         """Where a symbolic link points."""
+        ...
+
+
+class Trees(Protocol):
+    """What the mount needs of a store; `pfslib.Store` has it."""
+
+    def tree(self, root: bytes, /) -> Directory:
+        """The tree with a root.
+
+        Raises:
+            NotFoundError: There is none.
+        """
         ...
 
 
@@ -79,7 +90,7 @@ class RootsView:
 
     names_are_final = False
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Trees) -> None:
         self._tree = lru_cache(maxsize=_TREES_KEPT)(store.tree)
         self._top = _Top()
 
@@ -129,7 +140,7 @@ def _root_key(text: str) -> bytes | None:
     return key if len(key) == _ROOT_KEY_SIZE and key.hex() == text else None
 
 
-def open_view(store: Store, text: str) -> View:
+def open_view(store: Trees, text: str) -> View:
     """The view that the command line names.
 
     Args:

@@ -49,24 +49,34 @@ def _users_may_allow_other() -> bool:
     return any(line.strip() == "user_allow_other" for line in lines)
 
 
-def check_mountpoint(path: Path) -> None:
+def check_mountpoint(given: Path) -> Path:
     """See that a directory can be mounted on; a mount of ours whose server is dead makes room.
 
-    Args:
-        path: Absolute, without symbolic links.
+    Returns:
+        The mount point as an absolute path without symbolic links.
 
     Raises:
         MountError: It is missing, no directory, not empty, not the user's, or a mount already.
     """
-    found = find_mount(path)
-    if found is not None and found.is_pfs and not is_alive(path):
+    found = find_mount(given)
+    if found is not None and found.is_pfs and not is_alive(found.path):
         detach(found, lazy=True)
-        found = find_mount(path)
+        found = find_mount(given)
     if found is not None:
         what = f"{found.source} ({found.file_system})"
-        hint = f"`pfs unmount {path}` takes it away" if found.is_pfs else "name another directory"
-        message = f"{path} is a mount point already: {what} is mounted there"
+        hint = (
+            f"`pfs unmount {found.path}` takes it away"
+            if found.is_pfs
+            else "name another directory"
+        )
+        message = f"{found.path} is a mount point already: {what} is mounted there"
         raise MountError(message, hint=hint)
+    path = Path(os.path.realpath(given))
+    _check_directory(path)
+    return path
+
+
+def _check_directory(path: Path) -> None:
     try:
         names = os.listdir(path)  # noqa: PTH208 - a list, not an iterator left open
     except FileNotFoundError:

@@ -59,18 +59,19 @@ def list_mounts() -> list[MountRecord]:
 def find_mount(path: Path) -> KernelMount | None:
     """What is mounted at a path, of any file system; None for nothing.
 
-    Works without touching the mount, so that a dead server does not matter.
+    Works without touching the mount itself, so that a dead or hung server does not matter.
     """
-    path = real_path(path)
-    found = None
-    for mount in kernel_mounts():
-        if mount.path == path:
-            found = mount
-    return found
+    mounts = {mount.path: mount for mount in kernel_mounts()}
+    absolute = path.absolute()
+    if absolute.name != "..":
+        unasked = mounts.get(_real_path(absolute.parent) / absolute.name)
+        if unasked is not None:
+            return unasked
+    return mounts.get(_real_path(absolute))
 
 
-def real_path(path: Path) -> Path:
-    """The absolute path without symbolic links, under which the kernel knows a mount."""
+def _real_path(path: Path) -> Path:
+    """The path without symbolic links, under which the kernel knows a mount."""
     return Path(os.path.realpath(path))
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from pfslib.model.errors import MountError
 from pfslib.mounts.checks import check_machine, check_mountpoint
-from pfslib.mounts.mountinfo import KernelMount, find_mount, is_alive, real_path
+from pfslib.mounts.mountinfo import KernelMount, find_mount, is_alive
 from pfslib.mounts.server_process import ServerProcess, start_server
 from pfslib.mounts.unmounting import detach
 
@@ -51,10 +51,9 @@ def mount(
     """
     check_machine(allow_other=allow_other)
     if mountpoint is None:
-        path = real_path(Path(tempfile.mkdtemp(prefix="pfs-")))
+        path = Path(os.path.realpath(tempfile.mkdtemp(prefix="pfs-")))
     else:
-        path = real_path(mountpoint)
-        check_mountpoint(path)
+        path = check_mountpoint(mountpoint)
     options = [
         f"--store={os.path.abspath(store_dir)}",  # noqa: PTH100 - keeps symbolic links
         f"--view={view}",

@@ -1,0 +1,436 @@
+"""Mounts come up, go down, and leave nothing behind, whoever dies first."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import pfslib
+from pfslib.kv.tables import Table
+from pfslib.mounts.mountinfo import find_mount, list_mounts
+from pfslib.mounts.mounting import Mounted, mount
+from pfslib.mounts.unmounting import unmount
+
+pytestmark = pytest.mark.mount
+
+Make = Callable[..., Mounted]
+
+
+def wait_until(what: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not what():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process, or any thread of it, still runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether every thread of a process has stopped."""
+    states = Path(f"/proc/{pid}/task").glob("*/stat")
+    return all(path.read_text().rpartition(")")[2].split()[0] == "T" for path in states)
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def record_of(path: Path) -> list[bool]:
+    return [record.alive for record in list_mounts() if record.path == path]
+
+
+# --- the ordinary life -----------------------------------------------------------------------
+
+
+def test_private_mount_point_goes_with_the_mount(mount_source: Make) -> None:
+    with mount_source() as path:
+        assert path.stat().st_mode & 0o777 == 0o555
+        assert path.parent.stat().st_mode
+        assert (path / "run.sh").exists()
+    assert not path.exists()
+
+
+def test_given_mount_point_stays_and_can_be_used_again(
+    mount_source: Make, mountpoint: Path
+) -> None:
+    for _ in range(2):
+        with mount_source(mountpoint) as path:
+            assert path == mountpoint
+            assert (path / "run.sh").exists()
+        assert not any(mountpoint.iterdir())
+
+
+def test_mount_point_by_a_symbolic_link(mount_source: Make, mountpoint: Path) -> None:
+    link = mountpoint.with_name("link")
+    link.symlink_to(mountpoint)
+    with mount_source(link) as path:
+        assert path == mountpoint
+    assert not any(link.iterdir())
+
+
+def test_server_is_gone_and_reaped_after_the_unmount(mount_source: Make) -> None:
+    made = mount_source()
+    assert is_running(made.pid)
+    made.unmount()
+    assert not exists(made.pid)
+
+
+def test_unmount_twice_is_unmount_once(mount_source: Make) -> None:
+    made = mount_source()
+    made.unmount()
+    made.unmount()
+
+
+def test_unmount_after_somebody_else_unmounted(mount_source: Make, mountpoint: Path) -> None:
+    made = mount_source(mountpoint)
+    unmount(mountpoint)
+    wait_until(lambda: not is_running(made.pid))
+    made.unmount()
+    assert not exists(made.pid)
+
+
+def test_unmount_leaves_a_later_mount_at_the_same_place_alone(
+    mount_source: Make, mountpoint: Path
+) -> None:
+    first = mount_source(mountpoint)
+    unmount(mountpoint)
+    second = mount_source(mountpoint)
+    first.unmount()
+    assert (second.path / "run.sh").exists()
+
+
+def test_mounts_are_listed_with_what_they_show(mount_source: Make, mountpoint: Path) -> None:
+    name = "a b,c\\d é@x"
+    with mount_source(mountpoint, fsname=name):
+        assert [(r.fsname, r.alive) for r in list_mounts() if r.path == mountpoint] == [
+            (name, True)
+        ]
+    assert record_of(mountpoint) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["with blank", "new\nline", "tab\t", "back\\slash", "é", "-o", "a,b", "\udcff"]
+)
+def test_mount_points_of_any_name(mount_source: Make, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.mkdir()
+    with mount_source(path):
+        assert (path / "run.sh").exists()
+        assert record_of(path) == [True]
+    assert not any(path.iterdir())
+
+
+def test_relative_paths(
+    source, tmp_path: Path, mountpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = Path(os.path.relpath(source.store))
+    with mount(store, source.view, Path(mountpoint.name), fsname="test") as path:
+        assert path == mountpoint
+
+
+def test_mount_works_when_the_directory_is_hostile(
+    source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules that happen to lie in the current directory are not the server's."""
+    for name in ("fuse", "pfslib", "pfsfuse", "logging", "argparse"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    with mount(source.store, source.view, None, fsname="test") as path:
+        assert (path / "run.sh").exists()
+
+
+def test_a_relative_search_path_still_leads_to_the_packages(
+    source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    relative = [os.path.relpath(part) for part in parts if part]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", *relative, "no/such"]))
+    with mount(source.store, source.view, None, fsname="test") as path:
+        assert (path / "run.sh").exists()
+
+
+def test_ten_mounts_at_once(mount_source: Make) -> None:
+    paths = [mount_source().path for _ in range(10)]
+    assert len({path.stat().st_dev for path in paths}) == 10
+    assert all((path / "run.sh").exists() for path in paths)
+
+
+# --- open files ------------------------------------------------------------------------------
+
+
+def test_open_files_stay_readable_after_the_unmount(
+    mount_source: Make, mountpoint: Path, source
+) -> None:
+    """A memory map whose pages vanish would kill the process: the server waits for the last one."""
+    made = mount_source(mountpoint)
+    with (made.path / "files/1000003.bin").open("rb") as file:
+        made.unmount()
+        assert find_mount(mountpoint) is None
+        assert file.read() == (source.host / "files/1000003.bin").read_bytes()
+        assert is_running(made.pid)
+    wait_until(lambda: not is_running(made.pid))
+    with mount_source():  # reaps
+        assert not exists(made.pid)
+
+
+def test_unmount_of_a_busy_mount_says_so(mount_source: Make, mountpoint: Path) -> None:
+    mount_source(mountpoint)
+    with (mountpoint / "run.sh").open("rb"):
+        with pytest.raises(pfslib.MountError, match="is in use"):
+            unmount(mountpoint)
+        assert find_mount(mountpoint) is not None
+        unmount(mountpoint, lazy=True)
+        assert find_mount(mountpoint) is None
+
+
+# --- deaths ----------------------------------------------------------------------------------
+
+OWNER = """
+    import os, sys, time
+    from pathlib import Path
+    from pfslib.mounts.mounting import mount
+    store, view, path, tied = sys.argv[1:]
+    path = Path(path) if path else None
+    made = mount(Path(store), view, path, fsname="test", tied=tied == "tied")
+    print(made.pid, made.path, flush=True)
+    time.sleep(60)
+"""
+
+
+def start_owner(
+    source, mountpoint: Path | None, tied: str = "tied"
+) -> tuple[subprocess.Popen, int, Path]:
+    """Another process that mounts and waits; it, the server's pid and the path."""
+    owner = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            textwrap.dedent(OWNER),
+            source.store,
+            source.view,
+            mountpoint or "",
+            tied,
+        ],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(source.store.parent)},
+        start_new_session=True,
+    )
+    assert owner.stdout is not None
+    pid, path = owner.stdout.readline().decode().split()
+    return owner, int(pid), Path(path)
+
+
+def end(owner: subprocess.Popen, number: int) -> None:
+    owner.send_signal(number)
+    owner.wait()
+    owner.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_owner_killed(source, mountpoint: Path, number: int) -> None:
+    owner, pid, path = start_owner(source, mountpoint)
+    assert (path / "run.sh").exists()
+    end(owner, number)
+    wait_until(lambda: find_mount(mountpoint) is None and not is_running(pid))
+    assert not any(mountpoint.iterdir())
+
+
+def test_owner_killed_with_a_private_mount_point(source) -> None:
+    owner, pid, path = start_owner(source, None)
+    end(owner, signal.SIGKILL)
+    wait_until(lambda: not is_running(pid) and not path.exists())
+
+
+def test_owner_killed_while_a_file_is_open(source, mountpoint: Path) -> None:
+    """The mount goes all the same; whoever still reads gets an error, not a hang."""
+    owner, pid, path = start_owner(source, mountpoint)
+    file = os.open(path / "files/1000003.bin", os.O_RDONLY)
+    end(owner, signal.SIGKILL)
+    wait_until(lambda: find_mount(mountpoint) is None and not is_running(pid))
+    with pytest.raises(OSError, match=rf"Errno {errno.ENOTCONN}\]"):
+        os.read(file, 100)
+    with contextlib.suppress(OSError):
+        os.close(file)
+
+
+def test_an_untied_mount_outlives_whoever_made_it(source, mountpoint: Path) -> None:
+    owner, pid, path = start_owner(source, mountpoint, tied="untied")
+    end(owner, signal.SIGKILL)
+    time.sleep(0.3)
+    assert (path / "run.sh").read_text().startswith("#!")
+    assert is_running(pid)
+    unmount(mountpoint)
+    wait_until(lambda: not is_running(pid))
+
+
+def test_an_untied_server_holds_no_pipe_of_its_starter(source, mountpoint: Path) -> None:
+    """``pfs mount DIR | cat`` must end, although the server goes on."""
+    code = textwrap.dedent(OWNER).replace("time.sleep(60)", "")
+    command = [sys.executable, "-c", code, source.store, source.view, mountpoint, "untied"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=20, check=True)
+        assert done.stderr == b""
+        assert (mountpoint / "run.sh").exists()
+    finally:
+        unmount(mountpoint)
+    wait_until(lambda: not is_running(int(done.stdout.split()[0])))
+
+
+def test_ctrl_c_in_the_terminal_leaves_the_mount_to_its_owner(mount_source: Make) -> None:
+    """The server is in another session, so that a signal to the terminal's group passes it by."""
+    made = mount_source()
+    assert os.getsid(made.pid) == made.pid != os.getsid(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_server_asked_to_stop_unmounts(mount_source: Make, mountpoint: Path, number: int) -> None:
+    made = mount_source(mountpoint)
+    os.kill(made.pid, number)
+    wait_until(lambda: find_mount(mountpoint) is None and not is_running(made.pid))
+    assert not any(mountpoint.iterdir())
+
+
+def test_server_killed(mount_source: Make, mountpoint: Path) -> None:
+    made = mount_source(mountpoint)
+    os.kill(made.pid, signal.SIGKILL)
+    wait_until(lambda: not is_running(made.pid))
+    for ask in (
+        (mountpoint / "run.sh").read_bytes,
+        lambda: list(mountpoint.iterdir()),
+        lambda: os.statvfs(mountpoint),
+    ):
+        with pytest.raises(OSError, match=rf"Errno {errno.ENOTCONN}\]"):
+            ask()
+    assert record_of(mountpoint) == [False]
+    unmount(mountpoint)
+    assert not any(mountpoint.iterdir())
+    assert (mount_source(mountpoint).path / "run.sh").exists()
+
+
+def test_server_killed_and_the_mount_point_mounted_again_without_cleaning(
+    mount_source: Make, mountpoint: Path
+) -> None:
+    made = mount_source(mountpoint)
+    os.kill(made.pid, signal.SIGKILL)
+    wait_until(lambda: not is_running(made.pid))
+    again = mount_source(mountpoint)
+    made.unmount()
+    assert (again.path / "run.sh").exists()
+
+
+def test_dead_mount_is_taken_down_by_its_owner(mount_source: Make) -> None:
+    made = mount_source()
+    os.kill(made.pid, signal.SIGKILL)
+    made.unmount()
+    assert not made.path.exists()
+    assert not exists(made.pid)
+
+
+def test_hung_server(mount_source: Make, mountpoint: Path) -> None:
+    """A stopped server is listed as dead in bounded time, and can be unmounted."""
+    made = mount_source(mountpoint)
+    os.kill(made.pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: is_stopped(made.pid))
+        before = time.monotonic()
+        assert record_of(mountpoint) == [False]
+        unmount(mountpoint)
+        assert time.monotonic() - before < 10
+        assert find_mount(mountpoint) is None
+    finally:
+        os.kill(made.pid, signal.SIGCONT)
+    wait_until(lambda: not is_running(made.pid))
+
+
+def test_a_forked_child_leaves_the_mount_alone(mount_source: Make) -> None:
+    made = mount_source()
+    child = os.fork()
+    if child == 0:
+        try:
+            made.unmount()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert (made.path / "run.sh").exists()
+
+
+def test_a_forgotten_mount_goes_with_the_process(source) -> None:
+    code = textwrap.dedent(OWNER).replace("time.sleep(60)", "del made")
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code, source.store, source.view, "", "tied"],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "TMPDIR": str(source.store.parent)},
+    )
+    pid, path = done.stdout.split()
+    wait_until(lambda: not is_running(int(pid)) and not Path(os.fsdecode(path)).exists())
+
+
+def test_no_warning_about_servers_left_to_themselves(mount_source: Make) -> None:
+    made = mount_source(tied=False)
+    made.unmount()
+    gc.collect()
+
+
+# --- the roots view --------------------------------------------------------------------------
+
+
+def test_roots_view_shows_trees_that_come_later(mount_source: Make, source, tmp_path: Path) -> None:
+    made = mount_source(view="roots")
+    assert not any(made.path.iterdir())
+    assert (made.path / source.root / "run.sh").exists()
+    assert not (made.path / ("ab" * 32)).exists()
+    later = tmp_path / "later"
+    later.mkdir()
+    (later / "new").write_text("new")
+    with pfslib.open(source.store) as store:
+        with store.create_repo("later").commit("master") as commit:
+            commit.put_file("/", later)
+        root = commit.commit.tree.root.node.hex()
+    assert (made.path / root / "new").read_text() == "new"
+    assert not any(made.path.iterdir())
+
+
+def test_a_root_asked_for_too_early_is_not_remembered_as_missing(
+    mount_source: Make, source, tmp_path: Path
+) -> None:
+    """The kernel is told to remember missing names in the other view, but not in this.
+
+    A root is known beforehand by committing elsewhere and copying its nodes over.
+    """
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "file").write_text("early")
+    with pfslib.init(tmp_path / "elsewhere") as store:
+        with store.create_repo("early").commit("master") as commit:
+            commit.put_file("/", tmp_path / "early")
+        assert commit.commit is not None
+        root = commit.commit.tree.root.node.hex()
+        with store.kv.read() as txn:
+            nodes = list(txn.scan(Table.NODES))
+    made = mount_source(view="roots")
+    for _ in range(2):
+        assert not (made.path / root).exists()
+    with pfslib.open(source.store) as store, store.kv.write() as txn:
+        for key, value in nodes:
+            txn.add(Table.NODES, key, value)
+    assert (made.path / root / "file").read_text() == "early"
