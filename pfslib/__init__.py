@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pfslib.api.repo import Repo
     from pfslib.api.store import Store, init, open  # noqa: A004
     from pfslib.api.tree import Tree
+    from pfslib.api.tree_source import TreeSource, open_trees
     from pfslib.model.errors import (
         AlreadyExistsError,
         BranchBusyError,
@@ -85,6 +86,8 @@ _HOME = {
     "init": "pfslib.api.store",
     "open": "pfslib.api.store",
     "Tree": "pfslib.api.tree",
+    "TreeSource": "pfslib.api.tree_source",
+    "open_trees": "pfslib.api.tree_source",
     "Entry": "pfslib.model.nodes",
     "Kind": "pfslib.model.nodes",
     "DatumRecord": "pfslib.model.work",
@@ -194,6 +197,7 @@ __all__ = [
     "StoreFullError",
     "StoreNotFoundError",
     "Tree",
+    "TreeSource",
     "UnknownFormatError",
     "UnsupportedFileError",
     "WorkError",
@@ -201,6 +205,7 @@ __all__ = [
     "__version__",
     "init",
     "open",
+    "open_trees",
 ]
 
 

@@ -49,6 +49,11 @@ class Commit:
     # --- what it is ----------------------------------------------------------------------
 
     @property
+    def store_path(self) -> Path:
+        """Directory of the store it is in."""
+        return self._store.path
+
+    @property
     def id(self) -> str:
         """32 hexadecimal digits."""
         return self.record.id
@@ -188,16 +193,18 @@ class Commit:
 
     # --- mount ---------------------------------------------------------------------------
 
-    def mount(self, path: str | Path | None = None, *, allow_other: bool = False) -> Mounted:
+    def mount(
+        self, path: str | Path | None = None, *, allow_other: bool = False, tied: bool = True
+    ) -> Mounted:
         """Make the commit a directory, read-only, through FUSE.
 
         Args:
             path: An empty directory; None for a private one, removed afterwards.
             allow_other: Whether other users may look in.
+            tied: Whether the mount ends when this process does, however it ends.
 
         Returns:
             A context manager that gives the directory as a `pathlib.Path` and unmounts at the end.
-            The mount also ends when this process does, however it ends.
 
         Raises:
             MountError: The system cannot, or the directory is unfit; says which and what to do.
@@ -209,4 +216,5 @@ class Commit:
             fsname=f"pfs:{self}",
             label=str(self),
             allow_other=allow_other,
+            tied=tied,
         )

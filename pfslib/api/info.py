@@ -74,6 +74,19 @@ class RepoInfo(msgspec.Struct, frozen=True):
     """The pipeline that writes it; empty for a user's repo."""
 
 
+class OpenCommitInfo(msgspec.Struct, frozen=True):
+    """A commit that still takes edits."""
+
+    id: str
+    repo: str
+    branch: str
+    parent: str
+    """Id of the commit it is started on top of; empty for the first of a branch."""
+
+    message: str
+    started: datetime
+
+
 class BranchInfo(msgspec.Struct, frozen=True):
     """A branch and where it points."""
 

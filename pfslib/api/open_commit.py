@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from pfslib.api.commit import Commit
 from pfslib.commits.finish import finish, fold
 from pfslib.commits.staging import discard, find_open, stage
 from pfslib.kv.protocol import ReadTxn
-from pfslib.model.errors import CommitFinishedError, InvalidPathError
+from pfslib.model.errors import CommitFinishedError, InvalidInputError, InvalidPathError
 from pfslib.model.history import OpenCommit as OpenRecord
 from pfslib.model.nodes import Content, Entry
 from pfslib.model.paths import split_path
@@ -50,6 +50,7 @@ class OpenCommit:
         self._allow_empty = allow_empty
         self._writer = ContentWriter(store.kv)
         self._edits: list[Edit] = []
+        self._ended = False
         self.commit: Commit | None = None
         """The commit, once finished; None before, and when nothing had changed."""
 
@@ -80,16 +81,19 @@ class OpenCommit:
             path: Where, in the commit; directories above it come with it.
             data: The content: see `Data`. A `str` is content; a `pathlib.Path` is a host file or
                 directory to read.
-            append: Add to what is there instead of replacing it.
+            append: Add to what is there instead of replacing it; of a directory, file by file.
 
         Raises:
             InvalidPathError: Not a path for a file.
             CommitFinishedError: The commit is no longer open.
             UnsupportedFileError: A host file that cannot be stored; nothing of the call is kept.
         """
+        self._check_unended()
         parts = split_path(path)
+        op = Op.APPEND if append else Op.PUT
         if isinstance(data, os.PathLike) and Path(data).is_dir():
-            self._stage(list(read_tree(Path(data), self._writer, at=parts)))
+            edits = read_tree(Path(data).resolve(), self._writer, at=parts)
+            self._stage([_with_op(edit, op) for edit in edits])
             return
         if not parts:
             raise InvalidPathError(path, "it is the root, not a file")
@@ -98,10 +102,11 @@ class OpenCommit:
         else:
             content = self._add(data)
             entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
-        self._stage([Edit(Op.APPEND if append else Op.PUT, parts, entry)])
+        self._stage([Edit(op, parts, entry)])
 
     def delete_file(self, path: str) -> None:
         """Remove a file, or a directory with all below it; what is not there stays so."""
+        self._check_unended()
         parts = split_path(path)
         if not parts:
             raise InvalidPathError(path, "it is the root; delete what is in it")
@@ -111,7 +116,17 @@ class OpenCommit:
         """Take a file or directory over from a commit of the same store, by reference.
 
         Cost: O(1) in the content, also for a whole directory.
+
+        Raises:
+            InvalidInputError: The commit is in another store.
+            PathNotFoundError: Nothing is there.
         """
+        self._check_unended()
+        if source.store_path != self._store.path:
+            raise InvalidInputError(
+                f"commit {source} is in another store, {source.store_path}",
+                hint="put what `source.stream_file(path)` gives",
+            )
         parts = split_path(path)
         entry: Entry = source.tree.find(source_path)
         if not parts:
@@ -131,6 +146,7 @@ class OpenCommit:
             HeadMovedError: The branch was moved meanwhile.
             PathClashError: A path would be a file and a directory; the commit stays open.
         """
+        self._check_unended()
         self._check_open()
         record = finish(
             self._store.kv,
@@ -163,6 +179,8 @@ class OpenCommit:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        if self._ended:  # by the block itself
+            return
         if kind is not None:
             self.discard()
             return
@@ -180,24 +198,35 @@ class OpenCommit:
         if isinstance(data, bytes | bytearray | memoryview):
             return self._writer.add_bytes(bytes(data))
         if hasattr(data, "read"):
-            return self._writer.add_blocks(iter(lambda: data.read(_FILE_BLOCK), b""))
+            return self._writer.add_blocks(_blocks_of(data))
         return self._writer.add_blocks(data)  # type: ignore[arg-type] # an iterable is what is left
 
     def _stage(self, edits: list[Edit]) -> None:
+        before = len(self._edits)
         self._edits.extend(edits)
-        if len(self._edits) >= _EDITS_MAX:
-            self._check_open()
-            fold(self._store.kv, self.repo, self.id, self._store.cache, self._writer, self._edits)
-            self._edits.clear()
-        elif self._durable:
-            self._save()
+        try:
+            if len(self._edits) >= _EDITS_MAX:
+                self._fold()
+            elif self._durable:
+                self._save()
+        except BaseException:
+            del self._edits[before:]  # so that the call may be made again
+            raise
+
+    def _fold(self) -> None:
+        self._check_open()
+        fold(self._store.kv, self.repo, self.id, self._store.cache, self._writer, self._edits)
+        self._edits.clear()
 
     def _save(self) -> None:
-        with self._store.kv.write() as txn:
+        with self._writer.writing() as txn:
             record = self._check_open_in(txn)
-            self._writer.flush(txn)
             stage(txn, record, self._edits)
         self._edits.clear()
+
+    def _check_unended(self) -> None:
+        if self._ended:
+            raise CommitFinishedError(self.repo, self.id)
 
     def _check_open(self) -> None:
         with self._store.kv.read() as txn:
@@ -210,5 +239,21 @@ class OpenCommit:
         return record
 
     def _drop(self) -> None:
+        self._ended = True
         self._writer.close()
         self._edits = []
+
+
+def _with_op(edit: Edit, op: Op) -> Edit:
+    """The edit, appending if that is asked for and the entry is one that can be appended."""
+    assert edit.entry is not None
+    return Edit(op, edit.path, edit.entry) if edit.entry.is_file else edit
+
+
+def _blocks_of(file: Any) -> Iterator[bytes]:  # noqa: ANN401 - whatever has a read method
+    while block := file.read(_FILE_BLOCK):
+        if isinstance(block, str):
+            raise InvalidInputError(
+                "the file to be put was opened as text", hint='open it with mode "rb"'
+            )
+        yield block

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pfslib.api.commit import Commit
-from pfslib.api.info import BranchInfo, RepoInfo, when
+from pfslib.api.info import BranchInfo, OpenCommitInfo, RepoInfo, when
 from pfslib.api.open_commit import OpenCommit
 from pfslib.commits.branches import list_branches
 from pfslib.commits.refs import find_commit, get_commit, list_commit_ids
 from pfslib.commits.repos import get_repo
-from pfslib.commits.staging import start
-from pfslib.kv.process import this_process
+from pfslib.commits.staging import list_open, start
+from pfslib.kv.process import is_alive, this_process
 from pfslib.model.errors import OutputRepoError
 
 if TYPE_CHECKING:
@@ -80,6 +80,23 @@ class Repo:
                 record = find_commit(txn, commit_id)
             if record is not None:  # it may have been deleted since
                 yield Commit(self._store, record)
+
+    def list_open(self) -> list[OpenCommitInfo]:
+        """The open commits, by branch; not those of `with` blocks whose process is gone."""
+        with self._store.kv.read() as txn:
+            get_repo(txn, self.name)
+            return [
+                OpenCommitInfo(
+                    id=record.id,
+                    repo=record.repo,
+                    branch=record.branch,
+                    parent=record.parent,
+                    message=record.message,
+                    started=when(record.started_ns),
+                )
+                for record in list_open(txn, self.name)
+                if not record.owner or is_alive(record.owner) is not False
+            ]
 
     def list_branch(self) -> list[BranchInfo]:
         """The branches, by name."""

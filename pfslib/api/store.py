@@ -5,25 +5,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pfslib.api.commit import Commit
 from pfslib.api.info import FileInfo, RepoInfo
 from pfslib.api.open_commit import Data, OpenCommit
 from pfslib.api.repo import Repo
-from pfslib.api.tree import Tree
+from pfslib.api.tree_source import TreeSource
 from pfslib.api.work_verbs import WorkVerbs
 from pfslib.chunks.digest import HASH_NAME
 from pfslib.chunks.split import PARAMETERS
 from pfslib.commits.refs import resolve, resolve_open
 from pfslib.commits.repos import create_repo, delete_repo, get_repo, list_repos
-from pfslib.kv.closed import ClosedKV
-from pfslib.kv.lmdb_env import LmdbKV
-from pfslib.kv.protocol import KV
+from pfslib.kv.handle import KVHandle
 from pfslib.kv.store_dir import check_store, create_store, locate_store
 from pfslib.model.errors import (
+    AlreadyExistsError,
     CommitFinishedError,
     CommitNotFoundError,
     CommitOpenError,
@@ -31,10 +29,9 @@ from pfslib.model.errors import (
 )
 from pfslib.model.names import parse_file_reference
 from pfslib.pipelines.manage import check_unused, delete_all
-from pfslib.trees.nodestore import TreeCache
 
 
-class Store(WorkVerbs):
+class Store(TreeSource, WorkVerbs):
     """One open store: repos, commits, pipelines and jobs.
 
     A context manager. Handles are cheap, thread-safe (but for an `OpenCommit`, which is one
@@ -43,31 +40,6 @@ class Store(WorkVerbs):
     Attributes:
         path: The store's directory.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.kv: KV = LmdbKV.open(path)
-        self.cache = TreeCache()
-
-    def __repr__(self) -> str:
-        return f"<Store {self.path}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the store back; its handles raise StoreClosedError from then on. Idempotent."""
-        if not isinstance(self.kv, ClosedKV):
-            self.kv.close()
-            self.kv = ClosedKV(self.path)
 
     # --- repos ---------------------------------------------------------------------------
 
@@ -227,14 +199,6 @@ class Store(WorkVerbs):
         """What is at a path; see ``Commit.inspect_file``."""
         return self.commit(f"{repo}@{commit}").inspect_file(path)
 
-    def tree(self, root: bytes) -> Tree:
-        """The tree whose root directory node has a key of 32 bytes; what mounts read.
-
-        Raises:
-            NotFoundError: There is no such node.
-        """
-        return Tree.of_node(self.kv, root, self.cache)
-
 
 def init(path: str | os.PathLike[str]) -> Store:
     """Make a new store and open it.
@@ -263,5 +227,6 @@ def open(path: str | os.PathLike[str] | None = None, *, create: bool = False) ->
     """
     directory = locate_store(path, os.environ)
     if create and not (directory.is_dir() and any(directory.iterdir())):
-        return init(directory)
+        with suppress(AlreadyExistsError):  # somebody else was quicker
+            return init(directory)
     return Store(check_store(directory))

@@ -165,8 +165,7 @@ class WorkVerbs:
         writer = ContentWriter(self.kv)
         edits = list(read_tree(Path(directory), writer))
         now_ns = time.time_ns()
-        with self.kv.write() as txn:
-            writer.flush(txn)
+        with writer.writing() as txn:
             empty = empty_directory(txn, mtime_ns=now_ns, origin=b"")
             applied = apply_edits(txn, empty, edits, self.cache, origin=b"", now_ns=now_ns)
             image = Image(name, applied.root, now_ns)

@@ -46,7 +46,7 @@ class Ingest:
 
     Not for several threads at once. What was added is stored once `flush` ran in a transaction
     that committed; `spill` may have written some of it earlier, which is only garbage until
-    something refers to it.
+    something refers to it. A write that fails loses nothing: what it was to store is pending again.
     """
 
     def __init__(self, kv: KV, *, spill_bytes: int = SPILL_BYTES) -> None:
@@ -58,7 +58,7 @@ class Ingest:
         self._batch: list[_Chunk] = []
         self._batch_bytes = 0
         self._in_work: list[_Work] = []
-        self._spilling: Future[None] | None = None
+        self._spilling: tuple[list[_Work], Future[None]] | None = None
         self._spilled: set[bytes] = set()
         self._workers: ThreadPoolExecutor | None = None
         self.pending_bytes = 0
@@ -103,10 +103,17 @@ class Ingest:
     # --- writing -------------------------------------------------------------------------
 
     def flush(self, txn: WriteTxn) -> None:
-        """Write everything pending in the caller's transaction."""
-        self.settle()
+        """Write everything pending in the caller's transaction; `settle` must have come before.
+
+        It stays pending until `written` says that the transaction committed.
+        """
         _write(txn, self._in_work)
-        self._written()
+
+    def written(self) -> None:
+        """Forget what was pending: it is stored."""
+        self._in_work = []
+        self._known = set()
+        self.pending_bytes = 0
 
     def settle(self) -> None:
         """Finish all work but the last writing; must come before a transaction that flushes.
@@ -133,7 +140,7 @@ class Ingest:
         self._candidates.clear()
         self._candidate_bytes = 0
         self._batch, self._batch_bytes = [], 0
-        self._written()
+        self.written()
 
     # --- inside --------------------------------------------------------------------------
 
@@ -191,7 +198,7 @@ class Ingest:
             work, self._in_work = self._in_work, []
             self._spilled, self._known = self._known, set()
             self.pending_bytes = 0
-            self._spilling = self._threads().submit(self._spill, work)
+            self._spilling = (work, self._threads().submit(self._spill, work))
 
     def _spill(self, work: list[_Work]) -> None:
         for _, future in work:
@@ -200,20 +207,22 @@ class Ingest:
             _write(txn, work)
 
     def _await_spill(self) -> None:
-        if self._spilling is not None:
-            spilling, self._spilling = self._spilling, None
-            spilling.result()
-            self._spilled = set()
+        if self._spilling is None:
+            return
+        (work, spill), self._spilling = self._spilling, None
+        spilled, self._spilled = self._spilled, set()
+        try:
+            spill.result()
+        except BaseException:
+            self._in_work[:0] = work
+            self._known |= spilled
+            self.pending_bytes += sum(len(chunk.data) for chunks, _ in work for chunk in chunks)
+            raise
 
     def _threads(self) -> ThreadPoolExecutor:
         if self._workers is None:
             self._workers = ThreadPoolExecutor(_WORKERS + 1, "pfs-ingest")
         return self._workers
-
-    def _written(self) -> None:
-        self._in_work = []
-        self._known = set()
-        self.pending_bytes = 0
 
 
 def _write(txn: WriteTxn, work: list[_Work]) -> None:

@@ -27,13 +27,10 @@ from pfslib.commits.staging import (
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
 from pfslib.kv.tables import Table, id_key, name_prefix, number_key
 from pfslib.model.encoding import pack, unpack
-from pfslib.model.errors import WrongKindError
 from pfslib.model.history import Commit, OpenCommit
 from pfslib.model.nodes import Content, Entry
-from pfslib.model.paths import join_path
 from pfslib.trees.contents import ContentWriter
-from pfslib.trees.edit import Edit, Op, apply_edits
-from pfslib.trees.lookup import find_child
+from pfslib.trees.edit import Edit, Op, apply_edits, list_appended
 from pfslib.trees.nodestore import TreeCache
 
 Path = tuple[bytes, ...]
@@ -114,7 +111,6 @@ def _fold_then(
     then: Callable[[WriteTxn, OpenCommit], ResultT],
 ) -> ResultT:
     """Fold, and do something with the outcome in the same transaction."""
-    writer.settle()
     if any(edit.op == Op.APPEND for edit in edits):
         writer.spill()  # joining reads what is appended back from the store
     while True:
@@ -123,12 +119,24 @@ def _fold_then(
             end = staged_end(txn, seen)
             todo = [*staged(txn, seen), *edits]
             appended = _join_appended(txn, seen.root, todo, cache, writer)
-        with kv.write() as txn:
+        with writer.writing() as txn:
             # Appended contents were joined to what was seen: if that is stale, join again.
             if appended and not _unchanged(txn, seen, end):
                 continue
             now = get_open(txn, repo, commit_id)
-            return then(txn, _apply(txn, now, [*staged(txn, now), *edits], appended, cache, writer))
+            return then(txn, _apply(txn, now, [*staged(txn, now), *edits], appended, cache))
+
+
+def _join_appended(
+    txn: ReadTxn, root: Entry, edits: Sequence[Edit], cache: TreeCache, writer: ContentWriter
+) -> dict[Path, Content]:
+    """The whole content of each path that the edits append to."""
+    if not any(edit.op == Op.APPEND for edit in edits):
+        return {}
+    return {
+        path: writer.concatenate(txn, contents, cache)
+        for path, contents in list_appended(txn, root, edits, cache).items()
+    }
 
 
 def publish(txn: WriteTxn, folded: OpenCommit, *, error: str = "") -> Commit:
@@ -188,9 +196,7 @@ def _apply(
     edits: Sequence[Edit],
     appended: dict[Path, Content],
     cache: TreeCache,
-    writer: ContentWriter,
 ) -> OpenCommit:
-    writer.flush(txn)
     applied = apply_edits(
         txn,
         now.root,
@@ -216,47 +222,3 @@ def _is_empty(txn: ReadTxn, folded: OpenCommit) -> bool:
         return folded.root.files == 0
     value = txn.get(Table.COMMITS, id_key(folded.parent))
     return value is not None and unpack(Commit, value).root.content == folded.root.content
-
-
-def _join_appended(
-    txn: ReadTxn, root: Entry, edits: Sequence[Edit], cache: TreeCache, writer: ContentWriter
-) -> dict[Path, Content]:
-    """The whole content of each path that an APPEND names, after all the edits."""
-    if not any(edit.op == Op.APPEND for edit in edits):
-        return {}
-    replaced: dict[Path, Entry | None] = {}
-    parts: dict[Path, list[Content]] = {}
-    for edit in edits:
-        if edit.op == Op.APPEND:
-            assert edit.entry is not None
-            if edit.path not in parts:
-                parts[edit.path] = _content_before(txn, root, edit.path, replaced, cache)
-            parts[edit.path].append(Content(edit.entry.size, edit.entry.content))
-        else:
-            replaced[edit.path] = edit.entry
-            depth = len(edit.path)
-            for path in [path for path in parts if path[:depth] == edit.path]:
-                del parts[path]
-    return {path: writer.concatenate(txn, contents, cache) for path, contents in parts.items()}
-
-
-def _content_before(
-    txn: ReadTxn, root: Entry, path: Path, replaced: dict[Path, Entry | None], cache: TreeCache
-) -> list[Content]:
-    """What is at a path before an APPEND: in the root, or in what was put over it since."""
-    entry: Entry | None = root
-    for depth, name in enumerate((*path, b"")):
-        here = path[:depth]
-        if here in replaced:
-            entry = replaced[here]
-        if entry is None or depth == len(path):
-            break
-        if not entry.is_dir:
-            entry = None
-            break
-        entry = find_child(txn, entry, name, cache)
-    if entry is None:
-        return []
-    if entry.is_dir:
-        raise WrongKindError(join_path(path), "is a directory: nothing can be appended to it")
-    return [Content(entry.size, entry.content)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,20 +18,31 @@ from typing import Any
 
 import lmdb
 
+from pfslib.kv.fork import traffic
 from pfslib.kv.gate import WriteGate
 from pfslib.kv.protocol import Pair
 from pfslib.kv.tables import LAST_TABLE, Table
-from pfslib.model.errors import CorruptionError, PfsError, StoreClosedError, StoreFullError
+from pfslib.model.errors import (
+    CorruptionError,
+    PfsError,
+    StateError,
+    StoreClosedError,
+    StoreFullError,
+)
 
 MAP_SIZE = 1 << 40
 _MAP_SIZE_MIN = 1 << 30
 _READERS_MAX = 1024
 _ENGINE_0_9 = 0
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ROOM_MIN = 1 << 20
+_CLOSED = "closed/deleted/dropped"
 DATA_FILE = "data.mdb"
 GATE_FILE = "write.lock"
 
 _registry: dict[tuple[int, int], LmdbKV] = {}
 _registry_lock = threading.Lock()
+_inherited: list[object] = []
 
 
 class LmdbTxn:
@@ -46,6 +58,18 @@ class LmdbTxn:
 
     def __init__(self, txn: Any) -> None:  # noqa: ANN401
         self._txn = txn
+
+    def __enter__(self) -> LmdbTxn:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Whoever keeps this must not keep LMDB's transaction: a reader's slot is only given back
+        # with the last reference, and a child forked before that would give it back, too.
+        txn, self._txn = self._txn, None
+        if kind is None:
+            txn.commit()
+        else:
+            txn.abort()
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """See ReadTxn."""
@@ -169,7 +193,6 @@ class LmdbKV:
             self._stop()
 
     def _start(self) -> None:
-        self._pid = os.getpid()
         self._gate = WriteGate(self.directory / GATE_FILE)
         self._env: lmdb.Environment | None = _open_environment(self.directory)
         with _translated(self.directory):
@@ -181,12 +204,31 @@ class LmdbKV:
             self._env = None
             self._gate.close()
 
+    def _leave_behind(self) -> None:
+        if traffic.cut_off:
+            _inherited.append(self._env)  # never closed, never used
+            self._env = None
+        else:
+            self._stop()
+
     def _live(self) -> lmdb.Environment:
-        if self._env is None and self._users and self._pid != os.getpid():
-            self._start()  # a forked child uses the store for the first time
-        if self._env is None:
-            raise StoreClosedError(str(self.directory))
-        return self._env
+        env = self._env
+        return env if env is not None else self._restart()
+
+    def _restart(self) -> lmdb.Environment:
+        """In a forked child that uses the store for the first time: open it again."""
+        with _registry_lock:
+            if self._env is None:
+                if self._users == 0:
+                    raise StoreClosedError(str(self.directory))
+                if traffic.cut_off:
+                    raise StateError(
+                        f"store {self.directory}: this process was forked inside a transaction",
+                        hint="fork when no thread uses the store, or start a new process",
+                    )
+                self._start()
+            assert self._env is not None
+            return self._env
 
     # --- transactions --------------------------------------------------------------------
 
@@ -194,15 +236,20 @@ class LmdbKV:
     def read(self) -> Iterator[LmdbTxn]:
         """See KV."""
         env = self._live()
-        with _translated(self.directory), env.begin() as txn:
-            yield LmdbTxn(txn)
+        with traffic.transaction(), _translated(self.directory), LmdbTxn(env.begin()) as txn:
+            yield txn
 
     @contextmanager
     def write(self) -> Iterator[LmdbTxn]:
         """See KV."""
         env = self._live()
-        with self._gate.held(), _translated(self.directory), env.begin(write=True) as txn:
-            yield LmdbTxn(txn)
+        with (
+            self._gate.held(),
+            traffic.transaction(),
+            _translated(self.directory),
+            LmdbTxn(env.begin(write=True)) as txn,
+        ):
+            yield txn
 
     def size_bytes(self) -> int:
         """Bytes of the data file."""
@@ -234,6 +281,8 @@ def _open_environment(directory: Path) -> lmdb.Environment:
                     max_readers=_READERS_MAX,
                     mode=0o600,
                     lib_version=_ENGINE_0_9,
+                    # A spare reader would be the parent's slot, which a forked child gives back.
+                    max_spare_txns=0,
                 )
         except (MemoryError, StoreFullError):
             # A limited address space (ulimit -v) takes a smaller map; the file does not care.
@@ -267,22 +316,37 @@ def _translated(directory: Path) -> Iterator[None]:
 
 def _system_error(directory: Path, error: lmdb.Error) -> Exception:
     text = str(error)
-    if os.strerror(errno.ENOSPC) in text or os.strerror(errno.EDQUOT) in text:
+    # A write that the disk had room for half of is an I/O error to LMDB.
+    half_written = os.strerror(errno.EIO) in text and _room(directory) < _ROOM_MIN
+    if half_written or any(os.strerror(code) in text for code in _NO_ROOM):
         return StoreFullError(str(directory), "the disk has no room left")
     if os.strerror(errno.ENOMEM) in text:
         return MemoryError(text)
+    if _CLOSED in text:  # by another thread, in the middle of this
+        return StoreClosedError(str(directory))
     return PfsError(f"store {directory}: LMDB says: {text}")
+
+
+def _room(directory: Path) -> int:
+    """Bytes by which the data file may grow."""
+    disk = os.statvfs(directory)
+    room = disk.f_bavail * disk.f_frsize
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit == resource.RLIM_INFINITY:
+        return room
+    return min(room, limit - (directory / DATA_FILE).stat().st_size)
 
 
 def _forget_after_fork() -> None:
     """In a forked child: close inherited environments, which are unusable, and reopen on demand.
 
-    The child's `close` gives back only its own copies; locks and readers are the parent's.
+    The child's `close` gives back only its own copies: no transaction is open, so no reader's slot
+    is touched. Should one be open, closing would do harm to the parent; see `pfslib.kv.fork`.
     """
     global _registry_lock  # noqa: PLW0603 - a lock held by a thread that the child does not have
     _registry_lock = threading.Lock()
     for kv in _registry.values():
-        kv._stop()  # noqa: SLF001 - module-private life cycle
+        kv._leave_behind()  # noqa: SLF001 - module-private life cycle
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)

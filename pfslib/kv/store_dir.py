@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -62,8 +63,10 @@ def check_store(path: Path) -> Path:
         raise CorruptionError(f"store {path}: its format marker cannot be read") from error
     if found != FORMAT_VERSION:
         raise UnknownFormatError(str(path), found, FORMAT_VERSION)
-    if not (path / DATA_FILE).is_file():
-        raise CorruptionError(f"store {path}: its data file {DATA_FILE} is missing")
+    data = path / DATA_FILE
+    # LMDB would take an empty file for a new store.
+    if not data.is_file() or data.stat().st_size == 0:
+        raise CorruptionError(f"store {path}: its data file {DATA_FILE} is missing or empty")
     return path.resolve()
 
 
@@ -92,12 +95,21 @@ def create_store(path: Path, parameters: Mapping[str, object]) -> Path:
         marker = {"format": FORMAT_VERSION, "store": uuid.uuid4().hex, **parameters}
         _write_durably(beside / FORMAT_FILE, json.dumps(marker, indent=1).encode() + b"\n")
         sync_directory(beside)
-        beside.rename(path)
+        _move_in(beside, path)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     sync_directory(path.parent)
     return path.resolve()
+
+
+def _move_in(beside: Path, path: Path) -> None:
+    try:
+        beside.rename(path)
+    except OSError as error:
+        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+            raise AlreadyExistsError(f"{path} was made by somebody else meanwhile") from error
+        raise
 
 
 def sync_directory(path: Path) -> None:

@@ -55,8 +55,8 @@ def number_key(number: int) -> bytes:
 
 
 def name_key(*names: str) -> bytes:
-    """The key of something named by several names."""
-    return b"\0".join(name.encode() for name in names)
+    """The key of something named by several names; also of names that nothing can have."""
+    return b"\0".join(name.encode("utf-8", "surrogatepass") for name in names)
 
 
 def name_prefix(*names: str) -> bytes:

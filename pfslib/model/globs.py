@@ -9,8 +9,17 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Final
 
 from pfslib.model.errors import InvalidGlobError
+
+_STAR: Final = "[^/]*"
+_STARS: Final = ".*"
+_NOT_SLASH: Final = "[^/]"
+_ALTERNATIVES_MAX: Final = 1000
+
+_Sequence = tuple[str, ...]
+"""Regular expressions of one character each, `_STAR` and `_STARS`."""
 
 
 class Glob:
@@ -28,9 +37,7 @@ class Glob:
         text = "/" + pattern.strip("/")
         self.pattern = text
         self._regex = _compile(text)
-        self.parts: tuple[re.Pattern[str], ...] | None = None
-        if "**" not in text and not re.search(r"\{[^}]*/", text):
-            self.parts = tuple(_compile(part) for part in text.split("/") if part)
+        self.parts = _compile_parts(text)
 
     def matches(self, path: str) -> bool:
         """Whether a path, in its normal form, matches."""
@@ -42,59 +49,111 @@ def compile_glob(pattern: str) -> Glob:
     """The matcher of a pattern.
 
     Raises:
-        InvalidGlobError: A bracket or brace is not closed.
+        InvalidGlobError: A bracket or brace is not closed, or braces stand for too much.
     """
     return Glob(pattern)
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def _compile_parts(text: str) -> tuple[re.Pattern[str], ...] | None:
+    if "**" in text or "\\/" in text:
+        return None
     try:
-        return re.compile(_translate(pattern), re.DOTALL)
-    except re.error as error:
-        raise InvalidGlobError(pattern, str(error)) from error
+        return tuple(_compile(part) for part in text.split("/") if part)
+    except InvalidGlobError:  # the whole is valid: a '/' is inside braces or brackets
+        return None
 
 
-def _translate(pattern: str) -> str:  # noqa: C901 - one branch a kind of character
-    out: list[str] = []
-    at, depth = 0, 0
-    while at < len(pattern):
-        char = pattern[at]
+def _compile(pattern: str) -> re.Pattern[str]:
+    sequences, _ = _read_sequence(pattern, 0, inside=False)
+    return re.compile("|".join(_regex_of(sequence) for sequence in sequences), re.DOTALL)
+
+
+def _read_sequence(pattern: str, at: int, *, inside: bool) -> tuple[list[_Sequence], int]:
+    """All that a pattern stands for, from a place to its end or the end of an alternative."""
+    found: list[_Sequence] = [()]
+    while at < len(pattern) and not (inside and pattern[at] in ",}"):
+        following, at = _read_item(pattern, at)
+        found = [(*before, *after) for before in found for after in following]
+        if len(found) > _ALTERNATIVES_MAX:
+            why = f"its braces stand for more than {_ALTERNATIVES_MAX} patterns"
+            raise InvalidGlobError(pattern, why)
+    return found, at
+
+
+def _read_item(pattern: str, at: int) -> tuple[list[_Sequence], int]:
+    """The alternatives that a character, class or brace stands for, and where it ends."""
+    char, after = pattern[at], at + 1
+    if char == "*":
+        while pattern[after : after + 1] == "*":
+            after += 1
+        return [(_STARS if after - at > 1 else _STAR,)], after
+    if char == "?":
+        return [(_NOT_SLASH,)], after
+    if char == "[":
+        return _read_class(pattern, after)
+    if char == "{":
+        return _read_braces(pattern, after)
+    if char == "\\" and after < len(pattern):
+        return [(re.escape(pattern[after]),)], after + 1
+    return [(re.escape(char),)], after
+
+
+def _read_braces(pattern: str, at: int) -> tuple[list[_Sequence], int]:
+    found: list[_Sequence] = []
+    while True:
+        alternatives, at = _read_sequence(pattern, at, inside=True)
+        found += alternatives
+        if at == len(pattern):
+            raise InvalidGlobError(pattern, "a '{' is not closed")
         at += 1
-        if char == "*":
-            stars = 1
-            while pattern[at : at + 1] == "*":
-                stars, at = stars + 1, at + 1
-            out.append(".*" if stars > 1 else "[^/]*")
-        elif char == "?":
-            out.append("[^/]")
-        elif char == "[":
-            text, at = _translate_class(pattern, at)
-            out.append(text)
-        elif char == "\\" and at < len(pattern):
-            out.append(re.escape(pattern[at]))
-            at += 1
-        elif char == "{":
-            depth += 1
-            out.append("(?:")
-        elif char == "}" and depth:
-            depth -= 1
-            out.append(")")
-        elif char == "," and depth:
-            out.append("|")
-        else:
-            out.append(re.escape(char))
-    if depth:
-        raise InvalidGlobError(pattern, "a '{' is not closed")
-    return "".join(out)
+        if pattern[at - 1] == "}":
+            return found, at
 
 
-def _translate_class(pattern: str, at: int) -> tuple[str, int]:
-    """The class that begins after a '[', and where it ends."""
+def _read_class(pattern: str, at: int) -> tuple[list[_Sequence], int]:
     negated = pattern[at : at + 1] in {"!", "^"}
-    start = at + negated
-    end = pattern.find("]", start + 1)
+    at += negated
+    end = pattern.find("]", at + 1)
     if end < 0:
         raise InvalidGlobError(pattern, "a '[' is not closed")
-    inside = pattern[start:end].replace("\\", r"\\").replace("[", r"\[").replace("&", r"\&")
-    inside = inside.replace("~", r"\~").replace("|", r"\|")
-    return f"(?!/)[{'^' if negated else ''}{inside}]", end + 1
+    members = []
+    while at < end:
+        first, last = pattern[at], pattern[at]
+        at += 1
+        if pattern[at] == "-" and at + 1 < end:
+            last = pattern[at + 1]
+            at += 2
+        if last < first:
+            raise InvalidGlobError(pattern, f"the range {first}-{last} is empty")
+        members.append(f"{re.escape(first)}-{re.escape(last)}")
+    return [(f"(?!/)[{'^' if negated else ''}{''.join(members)}]",)], end + 1
+
+
+def _regex_of(sequence: _Sequence) -> str:
+    """A regular expression that never looks for what follows a star twice.
+
+    What follows a star, up to the next one, has a fixed length. Its first occurrence is as good as
+    any other: one further on leaves less to what comes after. So it is not given up once found
+    (an atomic group), and no name can make the matching explode. Only the last one must be at the
+    end, instead, and after a `**`, which unlike `*` may go beyond a '/', so must all since then.
+    """
+    *groups, last = _split(sequence, _STARS)
+    regexes = []
+    for group in groups:
+        start, *others = ("".join(run) for run in _split(group, _STAR))
+        regexes.append(start + "".join(f"(?>{_STAR}?{run})" for run in others))
+    start, *others = ("".join(run) for run in _split(last, _STAR))
+    regexes.append(start + "".join(f"(?>{_STAR}?{run})" for run in others[:-1]))
+    if others:
+        regexes[-1] += _STAR + others[-1]
+    if not groups:
+        return regexes[0]
+    first, *middle, end = regexes
+    return first + "".join(f"(?>{_STARS}?{regex})" for regex in middle) + _STARS + end
+
+
+def _split(sequence: _Sequence, at: str) -> list[_Sequence]:
+    """The parts of a sequence between the occurrences of an item."""
+    places = [number for number, item in enumerate(sequence) if item == at]
+    starts = [0, *(place + 1 for place in places)]
+    return [sequence[start:end] for start, end in zip(starts, [*places, None], strict=True)]

@@ -12,7 +12,7 @@ from pfslib.model.paths import normal_path
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _COMMIT_ID = re.compile(r"[0-9a-f]{32}")
 _ANCESTRY = re.compile(
-    r"(?P<name>.+?)(?P<steps>(?:\^[0-9]*|~[0-9]*)*)(?:(?P<sep>[./])(?P<number>[0-9]+))?"
+    r"(?P<name>.+?)(?P<steps>(?:[\^~][0-9]{0,18})*)(?:[./](?P<number>[0-9]{1,18}))?", re.DOTALL
 )
 _STEP = re.compile(r"([\^~])([0-9]*)")
 _NAME_MAX = 128

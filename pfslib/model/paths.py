@@ -13,8 +13,9 @@ from pfslib.model.errors import InvalidPathError
 COMPONENT_MAX = 255
 """Longest name in bytes, as in Linux file systems, so that every commit can be mounted."""
 
-DEPTH_MAX = 2048
-"""Most components of a path: more would not fit the kernel's 4096-byte paths."""
+DEPTH_MAX = 256
+"""Most components of a path: directories are worked on recursively, two calls a level, and half of
+Python's stack belongs to the caller."""
 
 
 def to_bytes(path: str | bytes | os.PathLike[str]) -> bytes:

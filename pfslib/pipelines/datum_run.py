@@ -115,8 +115,7 @@ class DatumRun:
         except (PfsError, OSError) as error:
             reason = record.reason or f"its output cannot be kept: {error}"
             record = msgspec.structs.replace(record, reason=reason)
-        with self._kv.write() as txn:
-            writer.flush(txn)
+        with writer.writing() as txn:
             root = self._write_output(txn, edits)
             state = DatumState.FAILED if record.reason else DatumState.PROCESSED
             record = msgspec.structs.replace(record, state=state, output=root)

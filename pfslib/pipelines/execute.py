@@ -132,8 +132,8 @@ def _conclude(
                 edits = merge_edits(kv, base, outputs, pipeline.output_merge, cache, writer)
             except PathClashError as clash:
                 reason, edits = reason or str(clash), []
-            with kv.write() as txn:
-                return _publish(txn, cache, claim, parent, edits, writer, reason)
+            with writer.writing() as txn:
+                return _publish(txn, cache, claim, parent, edits, reason)
         except HeadMovedError:
             continue
         finally:
@@ -152,13 +152,11 @@ def _publish(
     claim: Claim,
     parent: str,
     edits: Sequence[Edit],
-    writer: ContentWriter,
     reason: str,
 ) -> Job:
     """Output commit, provenance, job state: one transaction."""
     job, now_ns = claim.job, time.time_ns()
     origin = id_key(job.output_commit)
-    writer.flush(txn)
     _, base = _output_head(txn, job)
     if base is None:
         base = empty_directory(txn, mtime_ns=now_ns, origin=origin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 from pfslib.chunks.chunkstore import get_piece, has_piece
@@ -25,7 +26,7 @@ _ENDS_MASK = 63
 
 
 class _PieceShape:
-    """Nodes of a large file; sealed ones are kept until the ingest is flushed."""
+    """Nodes of a large file; sealed ones are kept until they are written."""
 
     def __init__(self, nodes: dict[bytes, bytes]) -> None:
         self._nodes = nodes
@@ -97,23 +98,26 @@ class ContentWriter:
         self._ingest.add_stream(reader_of(blocks), tree.add)
         return self._finish(tree, sum(part.size for part in parts))
 
-    def flush(self, txn: WriteTxn) -> None:
-        """Write everything pending in the caller's transaction."""
-        self._ingest.flush(txn)
-        for key, data in self._nodes.items():
-            add_node(txn, key, data)
-        self._nodes.clear()
+    @contextmanager
+    def writing(self) -> Iterator[WriteTxn]:
+        """A write transaction of the store that begins with everything pending.
 
-    def settle(self) -> None:
-        """Finish all work but the writing itself, to keep the transaction that follows short."""
+        All other work is finished before, to keep it short. When it rolls back, everything is
+        pending as before, so that what failed can be tried again.
+        """
         self._ingest.settle()
+        with self._kv.write() as txn:
+            self._ingest.flush(txn)
+            for key, data in self._nodes.items():
+                add_node(txn, key, data)
+            yield txn
+        self._ingest.written()
+        self._nodes.clear()
 
     def spill(self) -> None:
         """Write everything pending in a transaction of its own."""
-        self._ingest.spill()
-        if self._nodes:
-            with self._kv.write() as txn:
-                self.flush(txn)
+        with self.writing():
+            pass
 
     def close(self) -> None:
         """Drop what is pending."""

@@ -11,8 +11,8 @@ from enum import IntEnum
 
 import msgspec
 
-from pfslib.kv.protocol import WriteTxn
-from pfslib.model.errors import PathClashError
+from pfslib.kv.protocol import ReadTxn, WriteTxn
+from pfslib.model.errors import IsADirectoryInCommitError, PathClashError, WrongKindError
 from pfslib.model.nodes import Content, Entry, Kind
 from pfslib.model.paths import join_path
 from pfslib.trees.directories import Change, empty_directory, write_directory
@@ -47,22 +47,52 @@ class Applied(msgspec.Struct, frozen=True):
 class _Changes:
     """Changes below one directory; `fresh` when what was there before does not count."""
 
-    __slots__ = ("base", "children", "fresh")
+    __slots__ = ("base", "children", "fresh", "written")
 
-    def __init__(self, *, fresh: bool = False, base: Entry | None = None) -> None:
+    def __init__(self, *, fresh: bool = False, base: Entry | None = None, written: int = 0) -> None:
         self.fresh = fresh
         self.base = base
+        self.written = written
         self.children: dict[bytes, _Changes | _Put | None] = {}
+
+    def only_delete(self) -> bool:
+        """Whether nothing is put below the directory."""
+        return self.base is None and all(
+            child is None or (isinstance(child, _Changes) and child.only_delete())
+            for child in self.children.values()
+        )
 
 
 class _Put:
-    """A new entry; `fresh` when something was deleted at its place before."""
+    """A new entry.
 
-    __slots__ = ("entry", "fresh")
+    Attributes:
+        entry: What is put.
+        fresh: Something was deleted at its place before.
+        emptied: What was deleted below its place before.
+        appended: What is appended, in order; to what was put first, if anything was.
+        whole: Nothing of what was there before is kept: something was put first, or deleted.
+        written: Bytes that the edits wrote.
+    """
 
-    def __init__(self, entry: Entry, *, fresh: bool) -> None:
+    __slots__ = ("appended", "emptied", "entry", "fresh", "whole", "written")
+
+    def __init__(self, entry: Entry, *, fresh: bool, emptied: _Changes | None = None) -> None:
         self.entry = entry
         self.fresh = fresh
+        self.emptied = emptied
+        self.appended: list[Content] = []
+        self.whole = True
+        self.written = entry.size
+
+    def append(self, entry: Entry) -> None:
+        """Add to what is put."""
+        self.appended.append(Content(entry.size, entry.content))
+        self.written += entry.size
+        self.entry = msgspec.structs.replace(
+            entry,
+            kind=max(self.entry.kind, entry.kind),  # executable, if either is
+        )
 
 
 def apply_edits(
@@ -84,7 +114,7 @@ def apply_edits(
         cache: What is remembered of trees.
         origin: Id of the commit that makes the changes.
         now_ns: Modification time of the directories that change.
-        appended: Whole new content of each path that an APPEND names.
+        appended: For each path that `list_appended` gives, the contents joined.
 
     Returns:
         The new root, and the bytes that the edits wrote. A put of what is there already changes
@@ -93,57 +123,144 @@ def apply_edits(
     Raises:
         PathClashError: A path would be a file and a directory.
     """
-    overlay = _Changes(base=root)
-    added = 0
-    for edit in edits:
-        added += _lay(overlay, edit, appended or {}, origin)
-    writer = _Writer(txn, cache, origin=origin, now_ns=now_ns)
+    overlay = _overlay(root, edits, origin)
+    writer = _Writer(txn, cache, origin=origin, now_ns=now_ns, appended=appended or {})
     new_root = writer.directory(root, overlay, b"", ())
     if new_root is None:
         new_root = empty_directory(txn, mtime_ns=now_ns, origin=origin)
     if new_root.same_content(root):
         return Applied(root, 0)
-    return Applied(new_root, added - writer.unchanged_bytes)
+    return Applied(new_root, writer.added_bytes)
 
 
-def _lay(
-    overlay: _Changes,
-    edit: Edit,
-    appended: Mapping[tuple[bytes, ...], Content],
-    origin: bytes,
-) -> int:
-    """Lay one edit over the earlier ones; the bytes it writes."""
+def list_appended(
+    txn: ReadTxn, root: Entry, edits: Iterable[Edit], cache: TreeCache
+) -> dict[tuple[bytes, ...], list[Content]]:
+    """The paths that edits append to, each with the contents that it will be made of, in order.
+
+    Raises:
+        IsADirectoryInCommitError, WrongKindError: Something that is no file is appended to.
+        PathClashError: A path would be a file and a directory.
+    """
+    found: dict[tuple[bytes, ...], list[Content]] = {}
+    _collect_appended(txn, root, _overlay(root, edits, b""), (), found, cache)
+    return found
+
+
+def _collect_appended(
+    txn: ReadTxn,
+    base: Entry | None,
+    changes: _Changes,
+    path: tuple[bytes, ...],
+    found: dict[tuple[bytes, ...], list[Content]],
+    cache: TreeCache,
+) -> None:
+    for name, change in changes.children.items():
+        below = (*path, name)
+        if isinstance(change, _Changes):
+            inside = change.base if change.fresh else _find(txn, base, name, cache)
+            _collect_appended(txn, inside, change, below, found, cache)
+        elif change is not None and change.appended:
+            found[below] = list(change.appended)
+            old = None if change.whole else _find(txn, base, name, cache)
+            if old is not None and not (old.is_dir and change.emptied is not None):
+                check_appendable(old, below)
+                found[below].insert(0, Content(old.size, old.content))
+
+
+def _find(txn: ReadTxn, base: Entry | None, name: bytes, cache: TreeCache) -> Entry | None:
+    if base is None or not base.is_dir:
+        return None
+    return find_child(txn, base, name, cache)
+
+
+def check_appendable(entry: Entry, path: tuple[bytes, ...]) -> None:
+    """Refuse to append to anything but a file.
+
+    Raises:
+        IsADirectoryInCommitError: It is a directory.
+        WrongKindError: It is a symbolic link.
+    """
+    if entry.is_dir:
+        raise IsADirectoryInCommitError(join_path(path))
+    if entry.is_symlink:
+        raise WrongKindError(join_path(path), "is a symbolic link: nothing can be appended to it")
+
+
+def _overlay(root: Entry, edits: Iterable[Edit], origin: bytes) -> _Changes:
+    """All edits laid over each other."""
+    overlay = _Changes(base=root)
+    for edit in edits:
+        _lay(overlay, edit, origin)
+    return overlay
+
+
+def _lay(overlay: _Changes, edit: Edit, origin: bytes) -> None:
+    """Lay one edit over the earlier ones."""
     *above, name = edit.path
     place = overlay
     for depth, part in enumerate(above):
-        place = _below(place, part, edit.path[: depth + 1])
-    known = name in place.children
-    before = place.children.get(name)
+        below = _below(place, part)
+        if below is None:
+            if edit.op == Op.DELETE:
+                return  # nothing is below a file
+            path = join_path(edit.path[: depth + 1])
+            raise PathClashError(path, "it is a file: nothing can be put below it")
+        place = below
     if edit.op == Op.DELETE:
         place.children[name] = None
-        return 0
+        return
     assert edit.entry is not None
     entry = msgspec.structs.replace(edit.entry, name=name, origin=origin)
-    if isinstance(before, _Changes) and (before.children or before.base is not None):
-        raise PathClashError(join_path(edit.path), "it is a directory: delete it first")
-    size = entry.size
     if edit.op == Op.APPEND:
-        whole = appended[edit.path]
-        entry = msgspec.structs.replace(entry, size=whole.size, content=whole.ref)
-    fresh = (known and before is None) or (isinstance(before, _Put) and before.fresh)
-    place.children[name] = _Put(entry, fresh=fresh)
-    return size
+        _lay_append(place, entry, edit.path)
+    else:
+        place.children[name] = _put(place, entry, edit.path)
 
 
-def _below(place: _Changes, part: bytes, path: tuple[bytes, ...]) -> _Changes:
-    """The changes of a subdirectory that an edit passes through."""
+def _lay_append(place: _Changes, entry: Entry, path: tuple[bytes, ...]) -> None:
+    before = place.children.get(entry.name)
+    if isinstance(before, _Put):
+        check_appendable(before.entry, path)
+        if not before.appended:
+            before.appended.append(Content(before.entry.size, before.entry.content))
+        before.append(entry)
+        return
+    nothing = msgspec.structs.replace(entry, kind=Kind.FILE, size=0, content=b"")
+    put = place.children[entry.name] = _put(place, nothing, path)
+    put.whole = put.fresh
+    put.append(entry)
+
+
+def _put(place: _Changes, entry: Entry, path: tuple[bytes, ...]) -> _Put:
+    """What becomes of a place in a directory where an entry is put."""
+    name = entry.name
+    before = place.children.get(name)
+    if isinstance(before, _Changes):
+        if not entry.is_dir and not before.only_delete():
+            raise PathClashError(join_path(path), "it is a directory: delete it first")
+        return _Put(entry, fresh=before.fresh, emptied=before)
+    if isinstance(before, _Put):
+        _check_same_kind(before.entry, entry, path)
+        return _Put(entry, fresh=before.fresh, emptied=before.emptied)
+    return _Put(entry, fresh=name in place.children)
+
+
+def _check_same_kind(old: Entry, new: Entry, path: tuple[bytes, ...]) -> None:
+    if old.is_dir != new.is_dir:
+        what = "a directory" if old.is_dir else "a file"
+        raise PathClashError(join_path(path), f"it is {what}: delete it first")
+
+
+def _below(place: _Changes, part: bytes) -> _Changes | None:
+    """The changes of a subdirectory that an edit passes through; None when it is a file."""
     found = place.children.get(part)
     if isinstance(found, _Changes):
         return found
     if isinstance(found, _Put):
-        if found.entry.kind != Kind.DIRECTORY:
-            raise PathClashError(join_path(path), "it is a file: nothing can be put below it")
-        below = _Changes(fresh=True, base=found.entry)
+        if not found.entry.is_dir:
+            return None
+        below = _Changes(fresh=True, base=found.entry, written=found.written)
     else:
         below = _Changes(fresh=part in place.children)
     place.children[part] = below
@@ -153,12 +270,21 @@ def _below(place: _Changes, part: bytes, path: tuple[bytes, ...]) -> _Changes:
 class _Writer:
     """Writes changed directories, from the bottom up."""
 
-    def __init__(self, txn: WriteTxn, cache: TreeCache, *, origin: bytes, now_ns: int) -> None:
+    def __init__(
+        self,
+        txn: WriteTxn,
+        cache: TreeCache,
+        *,
+        origin: bytes,
+        now_ns: int,
+        appended: Mapping[tuple[bytes, ...], Content],
+    ) -> None:
         self._txn = txn
         self._cache = cache
         self._origin = origin
         self._now_ns = now_ns
-        self.unchanged_bytes = 0
+        self._appended = appended
+        self.added_bytes = 0
 
     def directory(
         self, base: Entry | None, changes: _Changes, name: bytes, path: tuple[bytes, ...]
@@ -192,20 +318,38 @@ class _Writer:
         name: bytes,
         path: tuple[bytes, ...],
     ) -> Entry | None:
+        if isinstance(change, _Put):
+            return self._entry(old, change, path)
         if change is None:
             return None
-        if isinstance(change, _Changes):
-            base = change.base if change.fresh else old
-            if base is not None and base.kind != Kind.DIRECTORY:
-                raise PathClashError(join_path(path), "it is a file: nothing can be put below it")
-            return self.directory(base, change, name, path)
+        base = change.base if change.fresh else old
+        if base is not None and not base.is_dir:
+            if change.only_delete():
+                return old
+            raise PathClashError(join_path(path), "it is a file: nothing can be put below it")
+        self.added_bytes += change.written
+        return self.directory(base, change, name, path)
+
+    def _entry(self, old: Entry | None, change: _Put, path: tuple[bytes, ...]) -> Entry | None:
         entry = change.entry
-        if old is None:
-            return entry
-        if entry.same_content(old):
-            self.unchanged_bytes += entry.size
-            return old
-        if not change.fresh and (old.kind == Kind.DIRECTORY) != (entry.kind == Kind.DIRECTORY):
-            what = "a directory" if old.kind == Kind.DIRECTORY else "a file"
-            raise PathClashError(join_path(path), f"it is {what}: delete it first")
-        return entry
+        if change.appended:
+            whole = self._appended[path]
+            keeps = old is not None and old.is_file and not change.whole
+            kind = max(entry.kind, old.kind) if old is not None and keeps else entry.kind
+            entry = msgspec.structs.replace(entry, kind=kind, size=whole.size, content=whole.ref)
+        if old is not None:
+            if entry.same_content(old):
+                return old
+            if not change.fresh and not self._is_emptied(old, change, path):
+                _check_same_kind(old, entry, path)
+        self.added_bytes += change.written
+        # Only a root may be empty: an empty directory put anywhere else is not there.
+        return None if entry.is_dir and entry.files == 0 else entry
+
+    def _is_emptied(self, old: Entry, change: _Put, path: tuple[bytes, ...]) -> bool:
+        """Whether everything was deleted in a directory before something was put in its place."""
+        return (
+            old.is_dir
+            and change.emptied is not None
+            and self.directory(old, change.emptied, b"", path) is None
+        )

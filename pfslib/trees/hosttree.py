@@ -14,7 +14,7 @@ from typing import Final
 
 from pfslib.model.errors import UnsupportedFileError
 from pfslib.model.nodes import PIECE_MAX, Content, Entry, Kind
-from pfslib.model.paths import to_text
+from pfslib.model.paths import DEPTH_MAX, to_text
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.edit import Edit, Op
 
@@ -23,7 +23,6 @@ Parts = tuple[bytes, ...]
 _BLOCK: Final = 8 << 20
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_DEPTH_MAX: Final = 512
 
 _WHAT: Final = {
     stat.S_IFIFO: "is a fifo",
@@ -72,8 +71,8 @@ def _read_directory(
     top: bytes,
     links_inside: bool,  # noqa: FBT001
 ) -> Iterator[Edit]:
-    if len(below) > _DEPTH_MAX:
-        raise UnsupportedFileError(_shown(top, below), f"is deeper than {_DEPTH_MAX} directories")
+    if len(at) + len(below) >= DEPTH_MAX:
+        raise UnsupportedFileError(_shown(top, below), f"is deeper than {DEPTH_MAX} directories")
     with os.scandir(fd) as rows:
         names = sorted(
             (os.fsencode(row.name), row.is_dir(follow_symlinks=False), row.is_symlink())

@@ -1,0 +1,67 @@
+"""TreeSource: a store opened to read trees from, and nothing else.
+
+What a mount server opens: none of the modules for commits, pipelines and mounts are imported.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pfslib.api.tree import Tree
+from pfslib.kv.handle import KVHandle
+from pfslib.kv.lmdb_env import LmdbKV
+from pfslib.kv.protocol import KV
+from pfslib.kv.store_dir import check_store
+from pfslib.trees.nodestore import TreeCache
+
+
+class TreeSource:
+    """An open store that trees can be read from. A context manager.
+
+    Attributes:
+        path: The store's directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.kv: KV = KVHandle(LmdbKV.open(path), path)
+        self.cache = TreeCache()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the store back; its handles raise StoreClosedError from then on. Idempotent."""
+        self.kv.close()
+
+    def tree(self, root: bytes) -> Tree:
+        """The tree whose root directory node has a key of 32 bytes; what mounts read.
+
+        Raises:
+            NotFoundError: There is no such node.
+        """
+        return Tree.of_node(self.kv, root, self.cache)
+
+
+def open_trees(path: str | os.PathLike[str]) -> TreeSource:
+    """Open an existing store to read trees by key: light, for mounts.
+
+    Raises:
+        StoreNotFoundError: No store there.
+        UnknownFormatError: The store was made by a newer pfslib.
+    """
+    return TreeSource(check_store(Path(path).absolute()))
