@@ -32,8 +32,9 @@ run() {
     printf '\n%s$ %s%s\n' "$bold" "$1" "$plain"
     eval "$1"
 }
-# The output branch of a job, counted from the newest: of "stats/<branch>/0" what is in the middle.
-output_branch() { pfs list-job | awk -v row="$1" 'NR == row + 1 { split($2, part, "/"); print part[2] }'; }
+# A job, counted from the newest, and its output: of "stats/<id>/0" what is in the middle.
+job() { pfs list-job | awk -v row="$1" 'NR == row + 1 { print $1 }'; }
+output() { pfs list-job | awk -v row="$1" 'NR == row + 1 { split($2, part, "/"); print part[2] }'; }
 
 part "A store is a directory, and there is no server"
 run "pfs version"
@@ -51,7 +52,7 @@ run "pfs list-pipeline"
 part "The first commit triggers the first job"
 run "echo \"docker/docker\" | pfs put-file projects master one.txt -c"
 run "pfs list-job"
-first=$(output_branch 1)
+first=$(output 1)
 run "pfs list-file stats $first"
 run "pfs get-file stats $first /results"
 
@@ -59,7 +60,9 @@ part "The second commit: only what is new is counted"
 run "echo \"kubernetes/kubernetes\" | pfs put-file projects master two.txt -c"
 run "pfs list-commit projects"
 run "pfs list-commit stats"
-run "pfs get-file stats $(output_branch 1) /results"
+run "pfs get-file stats $(output 1) /results"
+tell "Of the two files, the job had to look at one; what it knew of the other was used again."
+run "pfs inspect-job $(job 1)"
 tell "Nothing is lost: the results as they were at the first commit."
 run "pfs get-file stats $first /results"
 
@@ -69,13 +72,17 @@ run "python examples/go_stats/feed.py"
 run "pfs list-commit projects"
 run "pfs list-job"
 run "pfs list-commit stats"
-run "pfs get-file stats $(output_branch 1) /results"
+run "pfs get-file stats $(output 1) /results"
 
-part "Any commit can be mounted: here the results after the third of the seven"
+part "Every result says what it was made from: here the one after the third of the seven"
+third=$(output 5)
+run "pfs inspect-commit stats $third"
+
+part "Any commit can be a directory: here the same one"
 mkdir "$view"
 dir=$(printf %q "$view")
 # Mounting asks more of a machine than the rest does; pfs says what is missing.
-if run "pfs mount stats@$(output_branch 5) $dir"; then
+if run "pfs mount stats@$third $dir"; then
     run "ls -l $dir"
     run "cat $dir/results"
     run "pfs unmount $dir"

@@ -1,0 +1,5 @@
+"""`python -m pfslib.cli` is `pfs`."""
+
+from pfslib.cli.main import main
+
+main()

@@ -1,0 +1,161 @@
+"""What --json prints: one function for each kind of thing.
+
+Keys are stable. Ids are full, sizes are bytes, times are ISO 8601 in UTC, and what does not apply
+is null.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+from pfslib.api.commit import Commit
+from pfslib.api.info import BranchInfo, FileInfo, OpenCommitInfo, RepoInfo, when
+from pfslib.cli.states import job_state, pipeline_state
+from pfslib.model.work import Image, Job, Pipeline
+from pfslib.mounts.mountinfo import MountRecord
+
+Document = dict[str, object]
+
+
+def repo_document(repo: RepoInfo) -> Document:
+    """A repo."""
+    return {
+        "name": repo.name,
+        "created": _time(repo.created),
+        "size_bytes": repo.size,
+        "description": repo.description,
+        "branches": list(repo.branches),
+        "pipeline": repo.pipeline or None,
+    }
+
+
+def branch_document(branch: BranchInfo) -> Document:
+    """A branch."""
+    return {"name": branch.name, "head": branch.head, "created": _time(branch.created)}
+
+
+def commit_document(commit: Commit | OpenCommitInfo) -> Document:
+    """A commit; of an open one, what will be known when it is finished is null."""
+    parent = commit.parent if isinstance(commit, OpenCommitInfo) else commit.record.parent
+    known = {
+        "repo": commit.repo,
+        "id": commit.id,
+        "branch": commit.branch or None,
+        "parent": parent or None,
+        "message": commit.message,
+        "started": _time(commit.started),
+    }
+    return {**known, **(_NOT_YET if isinstance(commit, OpenCommitInfo) else _finished(commit))}
+
+
+_NOT_YET: Document = {
+    **dict.fromkeys(("finished", "number", "added_bytes", "size_bytes", "files", "digest")),
+    "error": None,
+    "provenance": [],
+}
+
+
+def _finished(commit: Commit) -> Document:
+    return {
+        "finished": _time(commit.finished),
+        "number": commit.number,
+        "added_bytes": commit.added_bytes,
+        "size_bytes": commit.size,
+        "files": commit.files,
+        "digest": commit.digest,
+        "error": commit.error or None,
+        "provenance": [{"repo": link.repo, "id": link.id} for link in commit.record.provenance],
+    }
+
+
+def file_document(file: FileInfo) -> Document:
+    """A file, directory or link; bytes of the path that are not UTF-8 are lone surrogates."""
+    return {
+        "path": file.path,
+        "type": file.kind,
+        "size_bytes": file.size,
+        "files": file.files,
+        "modified": _time(file.modified),
+        "last_commit_modified": file.commit,
+        "digest": file.digest,
+        "executable": file.executable,
+    }
+
+
+def pipeline_document(pipeline: Pipeline) -> Document:
+    """A pipeline, with its spec as given."""
+    return {
+        "name": pipeline.name,
+        "description": pipeline.description,
+        "created": _time_ns(pipeline.created_ns),
+        "state": pipeline_state(pipeline),
+        "inputs": [
+            {
+                "name": item.name,
+                "repo": item.repo,
+                "branch": item.branch or None,
+                "glob": item.glob,
+            }
+            for item in pipeline.inputs
+        ],
+        "output_repo": pipeline.name,
+        "output_branch": pipeline.output_branch or None,
+        "spec": json.loads(pipeline.spec) if pipeline.spec else None,
+    }
+
+
+def job_document(job: Job) -> Document:
+    """A job."""
+    return {
+        "id": job.id,
+        "pipeline": job.pipeline,
+        "state": job_state(job),
+        "reason": job.reason or None,
+        "inputs": [
+            {"name": i.name, "repo": i.repo, "branch": i.branch, "commit": i.commit}
+            for i in job.inputs
+        ],
+        "output_repo": job.pipeline,
+        "output_branch": job.output_branch,
+        "output_commit": job.output_commit,
+        "created": _time_ns(job.created_ns),
+        "started": _time_ns(job.started_ns),
+        "finished": _time_ns(job.finished_ns),
+        "datums": {
+            "total": job.counts.total,
+            "processed": job.counts.processed,
+            "skipped": job.counts.skipped,
+            "failed": job.counts.failed,
+        },
+    }
+
+
+def log_document(log: tuple[int, int, bytes]) -> Document:
+    """What one attempt at a datum printed."""
+    datum, attempt, data = log
+    return {"datum": datum, "attempt": attempt, "text": data.decode("utf-8", "backslashreplace")}
+
+
+def image_document(image: Image) -> Document:
+    """A local image."""
+    return {
+        "name": image.name,
+        "created": _time_ns(image.created_ns),
+        "size_bytes": image.root.size,
+        "files": image.root.files,
+        "digest": image.root.digest.hex(),
+    }
+
+
+def mount_document(mount: MountRecord) -> Document:
+    """A mount."""
+    return {"path": str(mount.path), "source": mount.fsname, "alive": mount.alive}
+
+
+def _time(time: datetime) -> str:
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _time_ns(time_ns: int) -> str | None:
+    return _time(when(time_ns)) if time_ns else None

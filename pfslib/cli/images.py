@@ -1,0 +1,57 @@
+"""`pfs create-image`, `list-image` and `delete-image`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from pfslib.api.info import when
+from pfslib.cli.documents import image_document
+from pfslib.cli.output import show_list, show_made
+from pfslib.cli.session import TEXT, Command, Session
+from pfslib.cli.wording import ago, human_size
+
+
+@click.command(cls=Command)
+@click.argument("name", type=TEXT)
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.pass_obj
+def create_image(session: Session, name: str, directory: Path) -> None:
+    """Make a local image of a directory.
+
+    Where a pipeline names the image, the sandbox lays the directory over this machine's own files.
+    It is read now; a new create-image replaces it.
+    """
+    with session.open() as store:
+        show_made(session, store.create_image(name, directory), image_document)
+
+
+@click.command(cls=Command)
+@click.pass_obj
+def list_image(session: Session) -> None:
+    """List the local images."""
+    now = datetime.now(UTC)
+    with session.open() as store:
+        show_list(
+            session,
+            store.list_image(),
+            ("NAME", "CREATED", "FILES", "SIZE"),
+            lambda image: (
+                image.name,
+                ago(when(image.created_ns), now),
+                str(image.root.files),
+                human_size(image.root.size),
+            ),
+            image_document,
+        )
+
+
+@click.command(cls=Command)
+@click.argument("name", type=TEXT)
+@click.pass_obj
+def delete_image(session: Session, name: str) -> None:
+    """Delete a local image."""
+    with session.open() as store:
+        store.delete_image(name)

@@ -1,0 +1,147 @@
+"""What holds for every command: the options that all take, and how the store is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import pfslib
+
+if TYPE_CHECKING:
+    from pfslib import Store
+
+STORE_HELP = "The store. [env: PFS_STORE; default: the nearest .pfs upwards]"
+JSON_HELP = "Print JSON: one document, or one a line for a list."
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class Session:
+    """What the options before and after the command's name say.
+
+    Attributes:
+        store: Directory of the store, as given.
+        as_json: Whether to print JSON.
+        runner: Which runner jobs get.
+        no_run: Whether triggered jobs are only recorded.
+    """
+
+    def __init__(self, store: str | None = None, *, as_json: bool = False) -> None:
+        self.store = store
+        self.as_json = as_json
+        self.runner = "auto"
+        self.no_run = False
+
+    def open(self) -> Store:
+        """The store that is meant; a context manager.
+
+        Raises:
+            StoreNotFoundError: None is there.
+        """
+        return pfslib.open(self.store)
+
+
+class Text(click.ParamType[str]):
+    """Text that a store can keep: an argument whose bytes are not UTF-8 is refused."""
+
+    name = "text"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """See click."""
+        text = str(value)
+        if not is_text(text):
+            self.fail(f"{text!a} is not UTF-8", param, ctx)
+        return text
+
+
+TEXT = Text()
+
+
+def is_text(word: str) -> bool:
+    """Whether a word of the command line was UTF-8."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class Command(click.Command):
+    """A command that takes --store and --json after its name, too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
+        super().__init__(*args, **kwargs)
+        self.params += [_store_option(), _json_option()]
+
+
+def runs_jobs(function: FunctionT) -> FunctionT:
+    """Give a command the options of those that run jobs when they are done."""
+    return runner_option(
+        click.option(
+            "--no-run",
+            is_flag=True,
+            expose_value=False,
+            callback=_remember("no_run"),
+            help="Leave the jobs that follow to `pfs run`.",
+        )(function)
+    )
+
+
+def runner_option(function: FunctionT) -> FunctionT:
+    """Give a command the option --runner."""
+    return click.option(
+        "--runner",
+        type=click.Choice(["auto", "local", "docker"]),
+        default="auto",
+        envvar="PFS_RUNNER",
+        show_envvar=True,
+        expose_value=False,
+        callback=_remember("runner"),
+        help="What runs jobs: Docker where the spec names an image and an engine answers (auto), "
+        "the sandbox of this machine (local), or Docker.",
+    )(function)
+
+
+def words(metavar: str) -> Callable[[FunctionT], FunctionT]:
+    """The arguments of a command that takes a place, in either grammar; see `places`."""
+    return click.argument("words", nargs=-1, metavar=metavar)
+
+
+Words = Sequence[str]
+
+
+def _store_option() -> click.Option:
+    return click.Option(
+        ["--store"],
+        metavar="DIR",
+        expose_value=False,
+        callback=_remember("store"),
+        help=STORE_HELP,
+    )
+
+
+def _json_option() -> click.Option:
+    return click.Option(
+        ["--json"],
+        is_flag=True,
+        expose_value=False,
+        callback=_remember("as_json"),
+        help=JSON_HELP,
+    )
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """Keep an option's value in the session; what is not given leaves it as it was."""
+
+    def callback(context: click.Context, _: click.Parameter, value: Any) -> None:  # noqa: ANN401
+        if value and isinstance(context.obj, Session):
+            setattr(context.obj, name, value)
+
+    return callback

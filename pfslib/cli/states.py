@@ -1,0 +1,23 @@
+"""Where jobs and pipelines stand, in the words of Pachyderm 1.3."""
+
+from __future__ import annotations
+
+from pfslib.model.work import Job, JobState, Pipeline
+
+
+def job_state(job: Job) -> str:
+    """`pending`, `running`, `success` or `failure`."""
+    return "pending" if job.state == JobState.CREATED else str(job.state)
+
+
+def datum_counts(job: Job) -> str:
+    """How many of its datums there were, and what became of them."""
+    counts = job.counts
+    return (
+        f"{counts.total}: {counts.processed} run, {counts.skipped} skipped, {counts.failed} failed"
+    )
+
+
+def pipeline_state(pipeline: Pipeline) -> str:
+    """`running` or `stopped`."""
+    return "stopped" if pipeline.stopped else "running"

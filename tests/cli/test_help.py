@@ -1,0 +1,97 @@
+"""What one sees before one knows anything: help, near misses, and that they come at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+import pfslib
+from pfslib.cli.commands import COMMANDS
+from pfslib.cli.main import cli
+
+HEAVY = ("docker", "fuse", "rich", "pyfastcdc", "lmdb", "msgspec", "zstandard", "pfslib.api.store")
+
+
+def test_help_lists_every_command_once(call) -> None:
+    result = call("--help")
+    assert result.code == 0
+    listed = [line.split()[0] for line in result.text.splitlines() if line.startswith("  ")]
+    for name in COMMANDS:
+        assert listed.count(name) == 1
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_explains_itself(name: str, call) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.name == name
+    assert command.help is not None
+    assert command.help.splitlines()[0] == COMMANDS[name].summary
+    verb, _, noun = name.partition("-")
+    result = call(*filter(None, (verb, noun)), "--help")
+    assert result.code == 0
+    assert result.text.startswith(f"Usage: pfs {name} ")
+    assert "--store" in result.text
+    assert "--json" in result.text
+
+
+def test_alone_it_shows_six_commands_and_an_example(call) -> None:
+    result = call()
+    assert result.code == 0
+    example = [line for line in result.text.splitlines() if line.startswith("  $ pfs")]
+    shown = [line for line in result.text.splitlines() if line.startswith("  pfs")]
+    assert len(shown) == 6
+    assert example
+    for line in shown:
+        assert line.split()[1] in COMMANDS
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["lst-repo"], "list-repo"),
+        (["list", "repoo"], "list-repo"),
+        (["putfile", "projects"], "put-file"),
+        (["mont"], "mount"),
+    ],
+)
+def test_a_near_miss_is_told(words: list[str], near: str, call) -> None:
+    result = call(*words)
+    assert result.code == 2
+    assert f"did you mean '{near}'?" in result.stderr
+
+
+def test_a_lone_verb_is_asked_for_its_noun(call) -> None:
+    result = call("inspect")
+    assert result.code == 2
+    assert "inspect what? One of: repo, commit, file, pipeline, job" in result.stderr
+
+
+def test_versions(call) -> None:
+    assert call("version").text.split() == [
+        *("COMPONENT", "VERSION", "pfs", pfslib.__version__, "pfslib", pfslib.__version__),
+        *("store", "format", "1"),
+    ]
+    assert call("--version").text == f"pfs {pfslib.__version__}\n"
+
+
+def test_as_a_module_it_is_the_same_command() -> None:
+    command = [sys.executable, "-m", "pfslib.cli", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"pfs {pfslib.__version__}\n"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, pfslib.cli.main as m\n"
+        "try: m.main(['--help'])\n"
+        f"finally: print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "put-file" in done.stdout
+    assert done.stderr == "[]\n"
