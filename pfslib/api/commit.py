@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 from pfslib.api.info import FileInfo, when
 from pfslib.api.tree import Tree
 from pfslib.commits import provenance
+from pfslib.commits.refs import find_commit
 from pfslib.model.errors import IsADirectoryInCommitError
 from pfslib.model.globs import compile_glob
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.paths import join_path, split_path
-from pfslib.mounts.mounting import Mounted, mount
 from pfslib.trees.glob import glob_entries
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
+    from pfslib.mounts.mounting import Mounted
 
 
 class Commit:
@@ -122,16 +123,21 @@ class Commit:
         return self._store.commit(f"{self.repo}@{self.record.parent}")
 
     def provenance(self) -> list[Commit]:
-        """The commits it was made from, directly or not; nearest first."""
+        """The commits it was made from, directly or not; nearest first.
+
+        Those that were deleted since by force are left out; `record.provenance` still names them.
+        """
         with self._store.kv.read() as txn:
             links = list(provenance.provenance(txn, self.record))
-        return [self._store.commit(f"{link.repo}@{link.id}") for link in links]
+            records = [find_commit(txn, link.id) for link in links]
+        return [Commit(self._store, record) for record in records if record is not None]
 
     def subvenance(self) -> list[Commit]:
         """The commits made from it, directly or not; nearest first."""
         with self._store.kv.read() as txn:
             links = list(provenance.subvenance(txn, self.id))
-        return [self._store.commit(f"{link.repo}@{link.id}") for link in links]
+            records = [find_commit(txn, link.id) for link in links]
+        return [Commit(self._store, record) for record in records if record is not None]
 
     # --- files ---------------------------------------------------------------------------
 
@@ -209,6 +215,8 @@ class Commit:
         Raises:
             MountError: The system cannot, or the directory is unfit; says which and what to do.
         """
+        from pfslib.mounts.mounting import mount  # most uses of a commit mount nothing
+
         return mount(
             self._store.path,
             f"tree:{self.record.root.node.hex()}",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from pfslib.api.commit import Commit
 from pfslib.api.info import BranchInfo, OpenCommitInfo, RepoInfo, when
 from pfslib.api.open_commit import OpenCommit
-from pfslib.commits.branches import list_branches
+from pfslib.commits.branches import get_branch, list_branches
 from pfslib.commits.refs import find_commit, get_commit, list_commit_ids
 from pfslib.commits.repos import get_repo
-from pfslib.commits.staging import list_open, start
+from pfslib.commits.staging import find_open_on, list_open, start
 from pfslib.kv.process import is_alive, this_process
 from pfslib.model.errors import OutputRepoError
 
@@ -74,6 +74,8 @@ class Repo:
         """
         with self._store.kv.read() as txn:
             get_repo(txn, self.name)
+            if branch and find_open_on(txn, self.name, branch) is None:
+                get_branch(txn, self.name, branch)
             ids = list_commit_ids(txn, self.name, branch=branch, newest_first=newest_first)
         for commit_id in ids:
             with self._store.kv.read() as txn:

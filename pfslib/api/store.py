@@ -18,7 +18,6 @@ from pfslib.chunks.digest import HASH_NAME
 from pfslib.chunks.split import PARAMETERS
 from pfslib.commits.refs import resolve, resolve_open
 from pfslib.commits.repos import create_repo, delete_repo, get_repo, list_repos
-from pfslib.kv.handle import KVHandle
 from pfslib.kv.store_dir import check_store, create_store, locate_store
 from pfslib.model.errors import (
     AlreadyExistsError,
@@ -117,6 +116,8 @@ class Store(TreeSource, WorkVerbs):
             get_repo(txn, place.repo)
             if not place.commit:
                 raise InvalidReferenceError(reference, "it names a repo, not a commit")
+            if place.path:
+                raise InvalidReferenceError(reference, "it names a file, not a commit")
             try:
                 return Commit(self, resolve(txn, place.repo, place.commit))
             except CommitNotFoundError:
@@ -159,7 +160,11 @@ class Store(TreeSource, WorkVerbs):
         Raises:
             CommitFinishedError: It has finished, and stays.
         """
-        self.open_commit(repo, commit).discard()
+        try:
+            self.open_commit(repo, commit).discard()
+        except CommitFinishedError as error:
+            error.hint = "only open commits can be discarded"
+            raise
 
     def list_commit(self, repo: str, branch: str = "") -> Iterator[Commit]:
         """The commits of a repo; see ``Repo.list_commit``."""

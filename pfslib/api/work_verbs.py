@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pfslib.model.errors import InvalidSpecError
+from pfslib.model.names import check_image_name
 from pfslib.model.specs import parse_specs, pipeline_of
 from pfslib.model.work import DatumRecord, Image, Job, Pipeline
 from pfslib.pipelines import ledger, manage
-from pfslib.pipelines.engine import Engine
 from pfslib.pipelines.runner import Runner
-from pfslib.pipelines.runners import AUTO, RunnerChoice
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
 from pfslib.trees.edit import apply_edits
@@ -51,7 +51,7 @@ class WorkVerbs:
             AlreadyExistsError: The name is taken.
         """
         if isinstance(spec, Path):
-            spec = spec.read_text("utf-8")
+            spec = _text_of(spec)
         pipelines = parse_specs(spec) if isinstance(spec, str) else [pipeline_of(spec)]
         with self.kv.write() as txn:
             return [manage.create_pipeline(txn, pipeline) for pipeline in pipelines]
@@ -89,7 +89,7 @@ class WorkVerbs:
     def run(
         self,
         *,
-        runner: str | Runner = AUTO,
+        runner: str | Runner = "auto",
         progress: Callable[[Job], None] | None = None,
         notice: Callable[[str], None] | None = None,
     ) -> list[Job]:
@@ -99,8 +99,9 @@ class WorkVerbs:
         one. A job that a killed process left behind goes on here; its finished datums count.
 
         Args:
-            runner: ``auto``: Docker for a pipeline that names an image, where an engine answers,
-                else the local sandbox; ``local``; ``docker``; or a runner of one's own.
+            runner: ``auto``: Docker for a pipeline that names an image, unless the store has an
+                image of that name or no engine answers, else the local sandbox; ``local``;
+                ``docker``; or a runner of one's own.
             progress: Told each job when it starts and when it ends.
             notice: Told, in a sentence and once, what one may not expect; logged if None.
 
@@ -111,6 +112,10 @@ class WorkVerbs:
             RunnerError: The runner cannot work here; its jobs stay in the queue.
             MountError: FUSE cannot be used here.
         """
+        # Imported here: most uses of a store, and every command of the shell, run nothing.
+        from pfslib.pipelines.engine import Engine
+        from pfslib.pipelines.runners import RunnerChoice
+
         choice = RunnerChoice(self.kv, self.path, runner, notice or _log.warning)
         return Engine(self.kv, self.cache, self.path, choice, progress=progress).run_until_idle()
 
@@ -162,6 +167,7 @@ class WorkVerbs:
         Raises:
             UnsupportedFileError: It holds a device, a fifo or a socket.
         """
+        check_image_name(name)
         writer = ContentWriter(self.kv)
         edits = list(read_tree(Path(directory), writer))
         now_ns = time.time_ns()
@@ -186,3 +192,10 @@ class WorkVerbs:
         """
         with self.kv.write() as txn:
             ledger.delete_image(txn, name)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidSpecError(f"{path} is not UTF-8: {error}") from error

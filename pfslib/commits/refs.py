@@ -114,20 +114,27 @@ def _by_prefix(txn: ReadTxn, repo: str, text: str) -> Commit | None:
 
 
 def _relative(txn: ReadTxn, repo: str, text: str, reference: Reference) -> Commit:
-    known = [branch.name for branch in list_branches(txn, repo)]
-    base = _named(txn, repo, reference.base)
+    commit = _base(txn, repo, text, reference)
+    for _ in range(reference.back):
+        if not commit.parent:
+            raise CommitNotFoundError(repo, text, hint="the branch has fewer commits")
+        commit = get_commit(txn, commit.parent)
+    return commit
+
+
+def _base(txn: ReadTxn, repo: str, text: str, reference: Reference) -> Commit:
+    """The commit that a reference's steps back begin from."""
     if reference.number is not None:
         position = name_prefix(repo, reference.base) + number_key(reference.number)
         commit_id = txn.get(Table.POSITIONS, position)
         if commit_id is not None:
             return get_commit(txn, commit_id.hex())
-        if base is not None and base.id.startswith(reference.base) and reference.number == 0:
-            return base  # <id>/0: how a job names its output
+    named = _named(txn, repo, reference.base)
+    # <id>/0 is the commit itself: so a job names its output.
+    is_itself = reference.number is None or (
+        reference.number == 0 and named is not None and named.id.startswith(reference.base)
+    )
+    if named is None or not is_itself or reference.base == text:
+        known = [branch.name for branch in list_branches(txn, repo)]
         raise CommitNotFoundError(repo, text, known)
-    if base is None or (reference.base == text):
-        raise CommitNotFoundError(repo, text, known)
-    for _ in range(reference.back):
-        if not base.parent:
-            raise CommitNotFoundError(repo, text, hint="the branch has fewer commits")
-        base = get_commit(txn, base.parent)
-    return base
+    return named

@@ -83,7 +83,9 @@ class LmdbTxn:
         cursor = self._txn.cursor()
         whole = table.tag + prefix
         if reverse:
-            found = _seek_last(cursor, table.tag + start if start else whole, exact=bool(start))
+            bound = table.tag + start
+            bounded = start != b"" and (bound < whole or bound.startswith(whole))
+            found = _seek_last(cursor, bound if bounded else whole, exact=bounded)
             pairs = cursor.iterprev(keys=True, values=True)
         else:
             found = cursor.set_range(max(whole, table.tag + start))
@@ -115,7 +117,10 @@ class LmdbTxn:
     def append(self, table: Table, key: bytes, value: bytes) -> None:
         """See WriteTxn."""
         # Appending proper is for the greatest key of the whole environment.
-        self._txn.put(table.tag + key, value, append=table is LAST_TABLE)
+        last = table is LAST_TABLE
+        if not self._txn.put(table.tag + key, value, overwrite=False, append=last):
+            msg = f"appended key {key!r} is not the greatest of {table}"
+            raise AssertionError(msg)
 
     def swap(self, table: Table, key: bytes, old: bytes | None, new: bytes | None) -> bool:
         """See WriteTxn."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, get_ident
 
 from pfslib.kv.protocol import Pair
 from pfslib.kv.tables import Table
+from pfslib.model.errors import StoreClosedError
 
 
 class _Rows:
@@ -111,19 +112,35 @@ class MemoryKV:
     def __init__(self) -> None:
         self._tables: dict[Table, _Rows] = {}
         self._writing = Lock()
+        self._writer: int | None = None
+        self._closed = False
 
     @contextmanager
     def read(self) -> Iterator[MemoryTxn]:
         """See KV."""
+        self._check_open()
         yield MemoryTxn(dict(self._tables))
 
     @contextmanager
     def write(self) -> Iterator[MemoryTxn]:
         """See KV."""
+        self._check_open()
+        if self._writer == get_ident():
+            msg = "a write transaction was begun inside another one"
+            raise AssertionError(msg)
         with self._writing:
-            tables = dict(self._tables)
-            yield MemoryTxn(tables)
-            self._tables = tables
+            self._writer = get_ident()
+            try:
+                tables = dict(self._tables)
+                yield MemoryTxn(tables)
+                self._tables = tables
+            finally:
+                self._writer = None
 
     def close(self) -> None:
         """See KV."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreClosedError("in memory")

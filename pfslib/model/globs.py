@@ -17,6 +17,7 @@ _STAR: Final = "[^/]*"
 _STARS: Final = ".*"
 _NOT_SLASH: Final = "[^/]"
 _ALTERNATIVES_MAX: Final = 1000
+_BRACES_MAX: Final = 64
 
 _Sequence = tuple[str, ...]
 """Regular expressions of one character each, `_STAR` and `_STARS`."""
@@ -64,6 +65,8 @@ def _compile_parts(text: str) -> tuple[re.Pattern[str], ...] | None:
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
+    if pattern.count("{") > _BRACES_MAX:
+        raise InvalidGlobError(pattern, f"it has more than {_BRACES_MAX} braces")
     sequences, _ = _read_sequence(pattern, 0, inside=False)
     return re.compile("|".join(_regex_of(sequence) for sequence in sequences), re.DOTALL)
 

@@ -11,11 +11,10 @@ from pfslib.model.paths import normal_path
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _COMMIT_ID = re.compile(r"[0-9a-f]{32}")
-_ANCESTRY = re.compile(
-    r"(?P<name>.+?)(?P<steps>(?:[\^~][0-9]{0,18})*)(?:[./](?P<number>[0-9]{1,18}))?", re.DOTALL
-)
+_ANCESTRY = re.compile(r"(?P<name>[^\^~/]+?)(?:[./](?P<number>[0-9]+))?(?P<steps>(?:[\^~][0-9]*)*)")
 _STEP = re.compile(r"([\^~])([0-9]*)")
 _NAME_MAX = 128
+IMAGE_NAME_MAX = 100
 
 
 def check_name(kind: str, name: str) -> str:
@@ -37,6 +36,18 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+def check_image_name(name: str) -> str:
+    """The name itself, when it may name an image; what registries allow is much less.
+
+    Raises:
+        InvalidNameError: It may not; says why.
+    """
+    if not name or len(name) > IMAGE_NAME_MAX or not name.isprintable() or " " in name:
+        why = f"1 to {IMAGE_NAME_MAX} printable characters without blanks are needed"
+        raise InvalidNameError("image", name, why)
+    return name
+
+
 def is_commit_id(text: str) -> bool:
     """Whether the text has the form of a full commit id."""
     return _COMMIT_ID.fullmatch(text) is not None
@@ -45,9 +56,9 @@ def is_commit_id(text: str) -> bool:
 class Reference(msgspec.Struct, frozen=True):
     """What means a commit of a repo: a base, then steps back or a number.
 
-    ``base`` is a branch, a commit id or the beginning of one. ``back`` is the number of parents to
-    go up. ``number``, when given, counts from the start of the branch (the forms ``base.2`` and
-    ``base/2``).
+    ``base`` is a branch, a commit id or the beginning of one. ``number``, when given, counts from
+    the start of the branch (the forms ``base.2`` and ``base/2``). ``back`` is the number of parents
+    to go up from there.
     """
 
     base: str
@@ -76,8 +87,6 @@ def parse_reference(text: str) -> Reference:
         raise InvalidReferenceError(text, "it names no commit")
     back = sum(int(count or 1) for _, count in _STEP.findall(match["steps"] or ""))
     number = int(match["number"]) if match["number"] else None
-    if number is not None and back:
-        raise InvalidReferenceError(text, "steps back and a number exclude each other")
     return Reference(match["name"], back, number)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pfslib.kv.protocol import KV
 from pfslib.model.errors import InvalidInputError
-from pfslib.model.work import Pipeline
+from pfslib.model.work import Image, Pipeline
 from pfslib.pipelines.ledger import find_image
 from pfslib.pipelines.runner import Runner
 from pfslib.pipelines.sandbox_runner import SandboxRunner
@@ -26,8 +26,8 @@ class RunnerChoice:
     Args:
         kv: The store, for its local images.
         store_dir: The store's directory, which no command may see.
-        wanted: ``auto`` (Docker for a spec that names an image, when an engine answers), ``local``,
-            ``docker``, or a runner.
+        wanted: ``auto`` (Docker for a spec that names an image, unless the store has one of that
+            name or no engine answers), ``local``, ``docker``, or a runner.
         notice: Told, in a sentence, what the user may not expect.
     """
 
@@ -52,13 +52,19 @@ class RunnerChoice:
         """
         if not isinstance(self._wanted, str):
             return self._wanted
-        image = pipeline.transform.image
-        by_itself = self._wanted == AUTO and image
+        name = pipeline.transform.image
+        image = self._local_image(name) if name else None
+        # An image that somebody put into this very store is meant to be used.
+        by_itself = self._wanted == AUTO and name and image is None
         if self._wanted == DOCKER or (by_itself and not self._docker_problem()):
             from pfslib.pipelines.docker_runner import DockerRunner
 
             return DockerRunner()
-        return self._sandbox(pipeline, trees_at)
+        return self._sandbox(pipeline.name, name, image, trees_at)
+
+    def _local_image(self, name: str) -> Image | None:
+        with self._kv.read() as txn:
+            return find_image(txn, name)
 
     def _docker_problem(self) -> str:
         """Why Docker cannot be used; empty when it can. Asked once: a hanging engine is slow."""
@@ -68,20 +74,19 @@ class RunnerChoice:
             self._no_docker = docker_available()
         return self._no_docker
 
-    def _sandbox(self, pipeline: Pipeline, trees_at: Path) -> SandboxRunner:
-        name = pipeline.transform.image
-        with self._kv.read() as txn:
-            image = find_image(txn, name) if name else None
+    def _sandbox(
+        self, pipeline: str, name: str, image: Image | None, trees_at: Path
+    ) -> SandboxRunner:
         hidden = [self._store_dir]
         if image is None:
             if name:
                 self._say_once(
-                    f"pipeline {pipeline.name} names the image {name}: running it in the local"
+                    f"pipeline {pipeline} names the image {name}: running it in the local"
                     f" sandbox on this machine's own files instead{self._because()}"
                 )
             return SandboxRunner(hidden=hidden)
         self._say_once(
-            f"pipeline {pipeline.name} names the image {name}: running it in the local sandbox"
+            f"pipeline {pipeline} names the image {name}: running it in the local sandbox"
             f" with the store's local image of that name{self._because()}"
         )
         return SandboxRunner(
