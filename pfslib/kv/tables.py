@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Table(Enum):
     """A table; the value is the byte in front of its keys."""
 
-    META = 1  # counter name -> #: numbers given out so far
+    META = 1  # counter -> # given out so far; cursor:pipelines -> #; said:digest -> ""
     PLACES = 2  # digest of a piece -> chunk #, offset, length
     NODES = 3  # key of a directory or piece-list node -> frame
     REPOS = 4  # repo -> Repo

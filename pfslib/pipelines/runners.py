@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from blake3 import blake3
+
 from pfslib.kv.protocol import KV
+from pfslib.kv.tables import Table
 from pfslib.model.errors import InvalidInputError
 from pfslib.model.work import Image, Pipeline
 from pfslib.pipelines.ledger import find_image
@@ -99,6 +102,14 @@ class RunnerChoice:
         return f" ({self._no_docker})" if self._no_docker else ""
 
     def _say_once(self, sentence: str) -> None:
-        if sentence not in self._said:
-            self._said.add(sentence)
+        """Once a store: each command of the shell is a process of its own."""
+        if sentence in self._said:
+            return
+        self._said.add(sentence)
+        key = b"said:" + blake3(sentence.encode()).digest()
+        with self._kv.read() as txn:
+            said = txn.get(Table.META, key) is not None
+        if not said:
+            with self._kv.write() as txn:
+                txn.put(Table.META, key, b"")
             self._notice(sentence)
