@@ -1,4 +1,4 @@
-"""The post's whole session, through the command that is installed, in the local sandbox."""
+"""The post's whole session, through the command that is installed, with both runners."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import re
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from pfslib.pipelines.docker_runner import docker_available
 
 pytestmark = [pytest.mark.mount, pytest.mark.sandbox]
 
@@ -44,13 +47,13 @@ def line_of(project: str) -> str:
 class Shell:
     """A user at a prompt, whose PFS_STORE names a store that is not there yet."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, runner: str) -> None:
         self.directory = directory
         self.store = directory / "store"
         self.environment = {
             **os.environ,
             "PFS_STORE": str(self.store),
-            "PFS_RUNNER": "local",
+            "PFS_RUNNER": runner,
             "PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}",
         }
 
@@ -109,9 +112,25 @@ def branch_of(job: Row) -> str:
     return found[1]
 
 
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+@pytest.fixture(scope="session")
+def docker_image() -> Iterator[None]:
+    """The post's image in the engine, made without a registry."""
+    if why_not := docker_available():
+        pytest.skip(why_not)
+    there = ["docker", "image", "inspect", "dwhitena/stats"]
+    known = subprocess.run(there, capture_output=True, check=False).returncode == 0
+    subprocess.run(["bash", EXAMPLE / "make_image.sh"], check=True, capture_output=True)
+    yield
+    if not known:
+        remove = ["docker", "image", "rm", "dwhitena/stats"]
+        subprocess.run(remove, check=True, capture_output=True)
+
+
+@pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.docker)])
+def shell(tmp_path: Path, request: pytest.FixtureRequest) -> Shell:
+    if request.param == "docker":
+        request.getfixturevalue("docker_image")
+    return Shell(tmp_path, request.param)
 
 
 def test_steps_1_and_2_by_hand(shell: Shell) -> None:
