@@ -15,7 +15,6 @@ import contextlib
 import marshal
 import os
 import select
-import signal
 import socket
 
 from pfslib.pipelines.linux_calls import (
@@ -40,7 +39,6 @@ _MESSAGE_BYTES = 1 << 20
 
 def main(control_descriptor: int, owner: int) -> NoReturn:
     """Do as messages say until the owner ends; as for `bare_process`."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     control = socket.socket(fileno=control_descriptor)
     home = os.open("/proc/self/ns/mnt", os.O_RDONLY)
     events = select.poll()

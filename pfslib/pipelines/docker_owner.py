@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +16,11 @@ _WHERE = "pfslib.where"
 _STALE_S = 24 * 3600.0
 
 
-def labels(session: str) -> dict[str, str]:
-    """The labels of a session's containers, naming this process as their owner."""
-    pid = os.getpid()
-    return {SESSION: session, _PID: str(pid), _STARTED: _started(pid), _WHERE: _where()}
+def new_session() -> tuple[str, dict[str, str]]:
+    """What to find a new session's containers by, and their labels, naming this process."""
+    session, pid = secrets.token_hex(8), os.getpid()
+    labels = {SESSION: session, _PID: str(pid), _STARTED: _started(pid), _WHERE: _where()}
+    return f"{SESSION}={session}", labels
 
 
 def is_left_over(labels: Mapping[str, str], *, running: bool, created: float) -> bool:

@@ -82,11 +82,12 @@ class AttachedStream:
             content = self._received[: self._frame_left]
             del self._received[: len(content)]
             self._frame_left -= len(content)
-            _write_all(self._log, content)
+            write_all(self._log, content)
         return bool(data)
 
 
-def _write_all(log: FileIO, content: bytearray) -> None:
+def write_all(log: FileIO, content: bytes | bytearray) -> None:
+    """Write bytes to an unbuffered file, all of them."""
     rest = memoryview(content)
     while rest:
         rest = rest[log.write(rest) :]

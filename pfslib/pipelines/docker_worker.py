@@ -9,9 +9,11 @@ files stay as the last attempt left them, as in Pachyderm's workers.
 from __future__ import annotations
 
 import contextlib
+import enum
 import marshal
 import math
 import os
+import secrets
 import select
 import shlex
 import shutil
@@ -24,27 +26,38 @@ from pathlib import Path
 
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines.bare_process import BareProcess
+from pfslib.pipelines.docker_stream import write_all
 from pfslib.pipelines.runner import Attempt
 
 CONTROL = "/.pfs"
 
 # The init of the container is not this shell, so "everybody else" of kill -1 is all the attempt
-# left behind; the init reaps them, until there is nobody to kill. A shell without env, or an image
-# without shell, ends at once, and is not used in this way.
+# left behind; the init reaps them, until there is nobody to kill. The word is known to nobody else:
+# with it, the shell's answer cannot be mistaken for something that the command wrote there. An
+# image without shell or env ends at once, and is not used in this way.
 LOOP = f"""
 command -v env >/dev/null || exit 127
 exec 2>/dev/null
 echo ready >{CONTROL}/done
-while read -r number <{CONTROL}/go; do
+while read -r word <{CONTROL}/go; do
     (. {CONTROL}/order) <{CONTROL}/stdin >{CONTROL}/output 2>&1
     code=$?
     while kill -9 -1; do :; done
-    echo "$number $code" >{CONTROL}/done
+    echo "
+$word $code" >{CONTROL}/done
 done
 """
 
 _START_TIMEOUT_S = 60.0
 _READ_BYTES = 1 << 18
+
+
+class Ended(enum.Enum):
+    """How an attempt ended that has no exit code."""
+
+    BY_DEADLINE = enum.auto()
+    BY_DEATH = enum.auto()
+    """Its container was killed: from outside, by the attempt itself, or for lack of memory."""
 
 
 class Grafter:
@@ -115,67 +128,78 @@ class Worker:
     """One running container and the shell in it; runs one attempt at a time.
 
     Args:
-        container: Its id.
-        pid: The process, as seen here, that is its init.
+        pid: The process, as seen here, that is the container's init.
         control: What it was started with as ``/.pfs``.
         grafter: What shows it data.
+        held: What is to be let go of with the worker; if all goes well, taken over.
 
     Raises:
         RunnerError: The shell does not come up, or not in reach.
     """
 
     def __init__(
-        self, container: str, pid: int, control: ControlDirectory, grafter: Grafter
+        self,
+        pid: int,
+        control: ControlDirectory,
+        grafter: Grafter,
+        held: contextlib.ExitStack,
     ) -> None:
-        self.container = container
         self._control = control
         self._grafter = grafter
-        self._number = 0
-        with contextlib.ExitStack() as made:
-            made.callback(control.remove)
+        self._heard = bytearray()
+        try:
             self._pidfd = os.pidfd_open(pid)
-            made.callback(os.close, self._pidfd)
+            held.callback(os.close, self._pidfd)
             self._namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-            made.callback(os.close, self._namespace)
-            self._events = select.poll()
-            for source in (self._pidfd, control.done, control.output):
-                self._events.register(source, select.POLLIN)
-            self._come_up(pid)
-            self._made = made.pop_all()
+            held.callback(os.close, self._namespace)
+        except OSError as error:  # the container has ended already
+            raise _no_shell() from error
+        self._events = select.poll()
+        for source in (self._pidfd, control.done, control.output):
+            self._events.register(source, select.POLLIN)
+        self._come_up(pid)
+        # A rehearsal, for the kernel may be too old.
+        grafter.show(self._namespace, {}, control.path)
+        grafter.take_away(self._namespace)
+        self._held = held.pop_all()
 
     def _come_up(self, pid: int) -> None:
         """Wait for the shell, and make sure that it is the process we think it is.
 
         A shell that shared our PID namespace would kill us along with what it is to kill.
         """
-        ready = self._hear(time.monotonic() + _START_TIMEOUT_S) == "ready\n"
+        ready = self._hear(time.monotonic() + _START_TIMEOUT_S) == b"ready"
         with contextlib.suppress(OSError):
             theirs, ours = (Path("/proc", who, "ns", "pid") for who in (str(pid), "self"))
             reached = Path(f"/proc/{pid}/root{CONTROL}/go").samefile(self._control.path / "go")
             if ready and reached and theirs.readlink() != ours.readlink():
                 return
-        raise RunnerError("the image has no shell that could run one attempt after another")
+        raise _no_shell()
 
-    def run(self, attempt: Attempt, log: FileIO, deadline: float | None) -> int | None:
-        """Run an attempt to its end; its exit code, or None when the deadline came first.
+    def run(self, attempt: Attempt, log: FileIO, deadline: float | None) -> int | Ended:
+        """Run an attempt to its end; its exit code, or what came before it had one.
 
-        After None, or an error, the worker is of no further use and is to be ended.
+        Without an exit code, or after an error, the container is of no further use.
 
         Raises:
-            RunnerError: The container has ended.
+            RunnerError: The attempt's data cannot be shown to it.
             OSError: The log cannot be written.
         """
         self._control.put(attempt)
         self._grafter.show(self._namespace, attempt.inputs, attempt.out)
-        self._number += 1
-        os.write(self._control.go, b"%d\n" % self._number)
-        while (heard := self._hear(deadline, log)) is not None:
-            number, _, code = heard.partition(" ")
-            if number == str(self._number):
-                self._relay(log)
-                self._grafter.take_away(self._namespace)
-                return int(code)
-        return None
+        word = secrets.token_hex(8)
+        os.write(self._control.go, f"{word}\n".encode())
+        try:
+            while isinstance(line := self._hear(deadline, log), bytes):
+                first, _, code = line.partition(b" ")
+                if first == word.encode():
+                    self._grafter.take_away(self._namespace)
+                    return int(code)
+            self.kill()
+            return line
+        finally:
+            while self._relay(log):
+                pass
 
     def kill(self) -> None:
         """Kill all that runs in the container, and wait for the end of it."""
@@ -186,33 +210,45 @@ class Worker:
         death.poll()
 
     def end(self) -> None:
-        """Kill the container and let go of it; removing it is the engine's part. Idempotent."""
+        """Kill the container and let go of all that was made for it."""
         self.kill()
-        self._made.close()
+        self._held.close()
 
-    def _hear(self, deadline: float | None, log: FileIO | None = None) -> str | None:
-        """The shell's next word, None when the deadline came first; relays output meanwhile."""
-        while deadline is None or time.monotonic() < deadline:
+    def _hear(self, deadline: float | None, log: FileIO | None = None) -> bytes | Ended:
+        """The shell's next line, or what came before it; relays output meanwhile."""
+        while b"\n" not in self._heard:
+            if deadline is not None and time.monotonic() >= deadline:
+                return Ended.BY_DEADLINE
             wait_ms = None if deadline is None else math.ceil(1000 * (deadline - time.monotonic()))
             ready = {source for source, _ in self._events.poll(wait_ms)}
             if log and self._control.output in ready:
                 self._relay(log)
             if self._control.done in ready:
-                return os.read(self._control.done, 64).decode()
-            if self._pidfd in ready:
-                raise RunnerError("the container has ended", hint="see the log of the job")
-        return None
+                self._heard += os.read(self._control.done, _READ_BYTES)
+            elif self._pidfd in ready:
+                return Ended.BY_DEATH
+        line, _, self._heard = self._heard.partition(b"\n")
+        return bytes(line)
 
-    def _relay(self, log: FileIO) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self._control.output, _READ_BYTES):
-                log.write(data)
+    def _relay(self, log: FileIO) -> bool:
+        """Move some output to the log; False when there is none."""
+        try:
+            write_all(log, os.read(self._control.output, _READ_BYTES))
+        except BlockingIOError:
+            return False
+        return True
+
+
+def _no_shell() -> RunnerError:
+    return RunnerError("the image has no shell that could run one attempt after another")
 
 
 def _script(attempt: Attempt) -> bytes:
     """What the shell does: env, for names that are no shell's names; exec, for the exit code."""
-    words = ["exec", "env", *(f"{name}={value}" for name, value in attempt.env.items())]
+    words = ["exec", "env", "--", *(f"{name}={value}" for name, value in attempt.env.items())]
     lines = [shlex.join([*words, *attempt.cmd])]
     if attempt.working_dir is not None:
-        lines.insert(0, f"cd {shlex.quote(attempt.working_dir)} || exit 126")
+        directory = shlex.quote(attempt.working_dir)
+        # Made if it is not there, as the engine does for a container's working directory.
+        lines.insert(0, f"[ -d {directory} ] || mkdir -p {directory}; cd {directory} || exit 126")
     return os.fsencode("\n".join(lines) + "\n")

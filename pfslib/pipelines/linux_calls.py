@@ -36,6 +36,8 @@ _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
 _OPEN_TREE_CLONE = 1
 _MOVE_MOUNT_F_EMPTY_PATH = 4
+_FSOPEN_CLOEXEC = 1
+_FSMOUNT_CLOEXEC = 1
 _FSCONFIG_SET_STRING = 1
 _FSCONFIG_CMD_CREATE = 6
 
@@ -192,17 +194,17 @@ def clone_tree(path: str, flags: int) -> int:
 
 def small_directory(names: Iterable[str]) -> int:
     """A descriptor of a read-only directory of empty directories, mounted nowhere. Linux 5.12."""
-    system = _call("open tmpfs", _SYS_FSOPEN, b"tmpfs", os.O_CLOEXEC)
+    system = _call("open tmpfs", _SYS_FSOPEN, b"tmpfs", _FSOPEN_CLOEXEC)
     try:
         for key, value in ((b"mode", b"755"), (b"size", b"1m")):
             _call("set up tmpfs", _SYS_FSCONFIG, system, _FSCONFIG_SET_STRING, key, value, 0)
         _call("make tmpfs", _SYS_FSCONFIG, system, _FSCONFIG_CMD_CREATE, None, None, 0)
-        directory = _call("mount tmpfs", _SYS_FSMOUNT, system, os.O_CLOEXEC, 0)
+        directory = _call("mount tmpfs", _SYS_FSMOUNT, system, _FSMOUNT_CLOEXEC, 0)
     finally:
         os.close(system)
     try:
         for name in names:
-            os.mkdir(name, dir_fd=directory)  # noqa: PTH102 - below a descriptor
+            os.mkdir(name, dir_fd=directory)
         _restrict(directory, "", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
     except OSError:
         os.close(directory)
@@ -244,9 +246,9 @@ def shield_from_children() -> None:
 
 
 def forbid_new_privileges() -> None:
-    """Let no later exec, of this process or a child, gain more than root has in a container.
+    """Let no later exec, of this process or a child, leave more than root has in a container.
 
-    What this process is allowed at present stays as it is, until `drop_privileges`.
+    What this process itself may do stays as it is.
     """
     for number in range(64):
         if number in _KEPT_CAPABILITIES:
@@ -258,15 +260,10 @@ def forbid_new_privileges() -> None:
     _check(
         _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl(PR_CAP_AMBIENT)"
     )
-    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
-
-
-def drop_privileges() -> None:
-    """Keep no more capabilities than root has in a container."""
-    kept = sum(1 << number for number in _KEPT_CAPABILITIES)
     header = (ctypes.c_uint32 * 2)(_LINUX_CAPABILITY_VERSION_3, 0)
     # Twice (effective, permitted, inheritable): the low 32 bits of each, then the high ones.
     sets = (ctypes.c_uint32 * 6)()
     _check(_libc.capget(header, sets), "capget")
-    sets[:] = [sets[0] & kept, sets[1] & kept, 0, 0, 0, 0]
+    sets[2] = sets[5] = 0
     _check(_libc.capset(header, sets), "capset")
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")

@@ -97,7 +97,7 @@ class SandboxSession:
         # Real, for a symbolic link on the way could lead past the cover; and each of them once.
         self._hidden = sorted({str(path.resolve()) for path in hidden})
         with contextlib.ExitStack() as made:
-            self._root = Path(tempfile.mkdtemp(prefix="root-", dir=scratch))
+            self._root = Path(tempfile.mkdtemp(prefix="root-", dir=scratch.absolute()))
             made.callback(self._root.rmdir)
             self._guard = _start_guard()
             made.callback(self._guard.end)
@@ -110,8 +110,10 @@ class SandboxSession:
         Raises:
             RunnerError: The view could not be built, or the session was closed meanwhile.
         """
+        if not attempt.cmd:
+            return Outcome(exit_code=127, reason="there is no command to run")
         order = Order(
-            view=self._view(attempt.inputs, str(attempt.out)),
+            view=self._view(attempt.inputs, str(attempt.out.absolute())),
             cmd=list(attempt.cmd),
             env=_base_environment() | dict(attempt.env),
             working_dir=attempt.working_dir or "/",
@@ -144,7 +146,7 @@ class SandboxSession:
     def _view(self, inputs: Mapping[str, Path], out: str) -> View:
         return View(
             root=str(self._root),
-            inputs={name: str(directory) for name, directory in inputs.items()},
+            inputs={name: str(directory.absolute()) for name, directory in inputs.items()},
             out=out,
             image=self._image,
             hidden=self._hidden,

@@ -36,7 +36,6 @@ from pfslib.pipelines.linux_calls import (
     CLONE_NEWPID,
     CLONE_NEWUSER,
     die_with_parent,
-    drop_privileges,
     forbid_new_privileges,
     setns,
     shield_from_children,
@@ -207,7 +206,6 @@ def _run_as_init(received: list[int], line: socket.socket) -> NoReturn:
             order: Order = marshal.loads(file.read())  # noqa: S302 - from the owner
         unshare(CLONE_NEWNS | CLONE_NEWIPC)
         sandbox_root.enter(order["view"])
-        drop_privileges()
         for answer in _carry_out(order, stdin, output):
             _answer(line, answer)
     except OSError as error:

@@ -1,0 +1,281 @@
+"""Docker keeps the runners' contract, and some promises of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import pfslib.pipelines.docker_runner
+from pfslib.model.errors import RunnerError
+from pfslib.pipelines import docker_owner
+from pfslib.pipelines.docker_runner import DockerRunner, docker_available
+from pfslib.pipelines.runner import Runner
+from pfslib.testing.runner_contract import RunnerContract
+from pfslib.testing.runner_workbench import (
+    Workbench,
+    processes_with,
+    unique_duration,
+    wait_until,
+)
+
+pytestmark = pytest.mark.docker
+
+PROJECT = Path(pfslib.pipelines.docker_runner.__file__).parents[2]
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can")
+both_ways = pytest.mark.parametrize("warm", [True, False], ids=["staying", "single"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def possible(needed) -> None:
+    needed(docker_available())
+
+
+class TestOneContainerAnAttempt(RunnerContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runner(cls) -> Runner:
+        return DockerRunner(warm=False)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def image(cls, small_image) -> str:
+        return small_image
+
+
+@needs_root
+class TestContainersThatStay(RunnerContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runner(cls) -> Runner:
+        return DockerRunner()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def image(cls, small_image) -> str:
+        return small_image
+
+
+@pytest.fixture
+def scratch(tmp_path) -> Path:
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "scratch"
+
+
+def containers(engine, image: str) -> list[str]:
+    return [
+        found["Id"]
+        for found in engine.containers(all=True, filters={"ancestor": f"{image}:latest"})
+    ]
+
+
+# --- images ----------------------------------------------------------------------------------
+
+
+def test_a_spec_without_image_is_refused(scratch):
+    with pytest.raises(RunnerError, match="needs an image"):
+        DockerRunner().session(None, scratch=scratch)
+
+
+def test_an_image_that_cannot_be_had_is_refused(scratch):
+    with pytest.raises(RunnerError, match="not on this machine and cannot be pulled") as caught:
+        DockerRunner().session("127.0.0.1:9/absent:1", scratch=scratch)
+    assert "docker pull 127.0.0.1:9/absent:1" in caught.value.hint
+
+
+def test_the_digest_is_that_of_the_image(engine, small_image, scratch):
+    with DockerRunner().session(small_image, scratch=scratch) as session:
+        assert session.image_digest == engine.inspect_image(small_image)["Id"]
+
+
+@both_ways
+def test_the_entry_point_of_the_image_is_not_put_in_front(make_image, scratch, tmp_path, warm):
+    image = make_image('ENTRYPOINT ["false"]', "WORKDIR /etc", "ENV FROM_IMAGE=yes")
+    with DockerRunner(warm=warm).session(image, scratch=scratch) as session:
+        ran = Workbench(session, tmp_path).sh("pwd; echo $FROM_IMAGE")
+    assert ran.log.split() == ["/etc", "yes"]
+
+
+@both_ways
+def test_without_a_command_the_image_s_own_is_run(make_image, scratch, tmp_path, warm):
+    image = make_image('ENTRYPOINT ["echo", "from"]', 'CMD ["the image"]')
+    with DockerRunner(warm=warm).session(image, scratch=scratch) as session:
+        assert Workbench(session, tmp_path).run().log == "from the image\n"
+
+
+def test_without_any_command_nothing_is_run(small_image, scratch, tmp_path):
+    with DockerRunner().session(small_image, scratch=scratch) as session:
+        assert Workbench(session, tmp_path).run().outcome.exit_code == 127
+
+
+@both_ways
+def test_an_image_may_have_its_own_user(make_image, scratch, tmp_path, warm):
+    image = make_image("USER 1234:1234")
+    with DockerRunner(warm=warm).session(image, scratch=scratch) as session:
+        for stdin in (b"1\n", b"2\n"):
+            ran = Workbench(session, tmp_path / stdin.decode().strip()).sh(
+                "cat > /pfs/out/result; grep Uid /proc/self/status",
+                stdin=stdin,
+                inputs={"in": {"f": "input"}},
+            )
+            assert ran.outcome.exit_code == 0, ran.log
+            assert ran.wrote().encode() == stdin
+    if os.geteuid() == 0:
+        assert ran.log.split()[1] == "1234"
+
+
+def test_an_image_without_shell_has_a_container_for_each_attempt(make_image, scratch, tmp_path):
+    image = make_image(commands=["cat", "cp", "true"])
+    with DockerRunner().session(image, scratch=scratch) as session:
+        for number in ("one", "two"):
+            ran = Workbench(session, tmp_path / number).run(
+                "cp", "/pfs/in/f", "/pfs/out/result", inputs={"in": {"f": number}}
+            )
+            assert ran.wrote() == number
+    assert list(scratch.iterdir()) == []
+
+
+# --- containers that stay --------------------------------------------------------------------
+
+
+@needs_root
+def test_attempts_share_a_container(engine, small_image, scratch, tmp_path):
+    with DockerRunner().session(small_image, scratch=scratch) as session:
+        workbench = Workbench(session, tmp_path)
+        names = {workbench.sh("cat /etc/hostname").log for _ in range(3)}
+        assert len(names) == 1
+        assert len(containers(engine, small_image)) == 1
+    assert containers(engine, small_image) == []
+
+
+@needs_root
+def test_a_container_is_replaced_after_a_timeout(small_image, scratch, tmp_path):
+    with DockerRunner().session(small_image, scratch=scratch) as session:
+        workbench = Workbench(session, tmp_path)
+        before = workbench.sh("cat /etc/hostname").log
+        assert "timed out" in workbench.sh("sleep 60", timeout_s=0.2).outcome.reason
+        assert workbench.sh("cat /etc/hostname").log not in {before, ""}
+
+
+@needs_root
+def test_an_attempt_that_kills_its_container_is_an_outcome(small_image, scratch, tmp_path):
+    with DockerRunner().session(small_image, scratch=scratch) as session:
+        workbench = Workbench(session, tmp_path)
+        ran = workbench.sh("echo last words; kill -9 -1; kill -9 $PPID; sleep 60")
+        assert ran.outcome.exit_code == 137
+        assert "outside" in ran.outcome.reason
+        assert ran.log == "last words\n"
+        assert workbench.run("true").outcome.exit_code == 0
+
+
+@needs_root
+def test_an_attempt_may_tell_lies_of_its_end(small_image, scratch, tmp_path):
+    with DockerRunner().session(small_image, scratch=scratch) as session:
+        workbench = Workbench(session, tmp_path)
+        assert workbench.sh("printf '\\n1 0\\n0' > /.pfs/done; exit 4").outcome.exit_code == 4
+        assert workbench.sh("echo x > /.pfs/order || exit 5").outcome.exit_code == 5
+
+
+@needs_root
+def test_nothing_is_mounted_on_the_host_while_an_attempt_runs(small_image, scratch, tmp_path):
+    with DockerRunner().session(small_image, scratch=scratch) as session:
+        workbench = Workbench(session, tmp_path)
+        workbench.run("true")
+        table = Path("/proc/self/mountinfo").read_text()
+        assert str(tmp_path) not in table
+        # Not in the container either, once the attempt has ended.
+        assert workbench.sh("grep -c ' /pfs' /proc/self/mountinfo").log == "3\n"
+
+
+# --- who may clean up what -------------------------------------------------------------------
+
+OWNER = """
+import sys
+from pathlib import Path
+from pfslib.pipelines.docker_runner import DockerRunner
+from pfslib.testing.runner_workbench import Workbench
+place, image, mark, warm = Path(sys.argv[1]), *sys.argv[2:]
+session = DockerRunner(warm=warm == "True").session(image, scratch=place)
+Workbench(session, place).sh(f"sleep {mark}")
+"""
+
+
+@both_ways
+def test_what_a_killed_owner_leaves_is_removed_by_the_next(
+    engine, make_image, scratch, tmp_path, warm
+):
+    image = make_image()
+    mark = unique_duration()
+    command = [sys.executable, "-c", OWNER, str(tmp_path), image, mark, str(warm)]
+    with subprocess.Popen(command, cwd=PROJECT) as owner:
+        try:
+            assert wait_until(lambda: len(processes_with(mark)) > 1)
+            (theirs,) = containers(engine, image)
+            DockerRunner().session(image, scratch=scratch).close()
+            assert containers(engine, image) == [theirs], "its owner lives"
+        finally:
+            owner.kill()
+    DockerRunner().session(image, scratch=scratch).close()
+    assert containers(engine, image) == []
+    assert processes_with(mark) == []
+
+
+def test_another_machines_containers_are_left_alone():
+    _, labels = docker_owner.new_session()
+    now = time.time()
+    assert not docker_owner.is_left_over(labels, running=True, created=now)
+    assert docker_owner.is_left_over(labels | {"pfslib.started": "1"}, running=True, created=now)
+    elsewhere = labels | {"pfslib.where": "another boot", "pfslib.started": "1"}
+    assert not docker_owner.is_left_over(elsewhere, running=True, created=0.0)
+    assert not docker_owner.is_left_over(elsewhere, running=False, created=now)
+    assert docker_owner.is_left_over(elsewhere, running=False, created=now - 10**6)
+
+
+# --- other users, no engine ------------------------------------------------------------------
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from pfslib.pipelines.docker_runner import DockerRunner
+from pfslib.testing.runner_workbench import Workbench
+place = Path.cwd()
+(place / "scratch").mkdir()
+with DockerRunner().session(sys.argv[1], scratch=place / "scratch") as session:
+    ran = Workbench(session, place).sh("umask 077; cat /pfs/in/f > /pfs/out/result",
+                                       inputs={"in": {"f": "given"}})
+print(ran.wrote(), (ran.out / "result").stat().st_uid == os.getuid())
+"""
+
+
+@needs_root
+def test_an_ordinary_user_owns_the_output(nobody, small_image):
+    engine_socket = Path("/var/run/docker.sock")
+    if not engine_socket.exists() or not engine_socket.stat().st_gid:
+        pytest.skip("no group may use the engine")
+    done = nobody.run("-c", AS_NOBODY, small_image, group=engine_socket.stat().st_gid)
+    assert done.stdout == "given True\n", done.stderr
+
+
+def test_no_engine_is_said_at_once(tmp_path, scratch):
+    url = f"unix://{tmp_path}/absent.sock"
+    assert docker_available() == ""
+    assert "absent.sock" in docker_available(url)
+    assert "No such file" in docker_available(url)
+    with pytest.raises(RunnerError, match=r"absent\.sock") as caught:
+        DockerRunner(url).session("image", scratch=scratch)
+    assert "--runner local" in caught.value.hint
+
+
+def test_an_engine_that_hangs_is_not_waited_for(tmp_path):
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{tmp_path}/s")
+        server.listen()
+        started = time.monotonic()
+        assert "timed out" in docker_available(f"unix://{tmp_path}/s").lower()
+        assert time.monotonic() - started < 5

@@ -1,0 +1,270 @@
+"""The local sandbox keeps the runners' contract, and some promises of its own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+import pfslib.pipelines.sandbox_runner
+from pfslib.model.errors import RunnerError
+from pfslib.pipelines.runner import Attempt, Runner
+from pfslib.pipelines.sandbox_runner import SandboxRunner, sandbox_available
+from pfslib.testing.runner_contract import RunnerContract
+from pfslib.testing.runner_workbench import (
+    Workbench,
+    mounts_below,
+    processes_with,
+    unique_duration,
+    wait_until,
+)
+
+pytestmark = pytest.mark.sandbox
+
+PROJECT = Path(pfslib.pipelines.sandbox_runner.__file__).parents[2]
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def possible(needed) -> None:
+    needed(sandbox_available())
+
+
+class TestSandboxRunner(RunnerContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def runner(cls) -> Runner:
+        return SandboxRunner()
+
+
+@pytest.fixture
+def scratch(tmp_path) -> Path:
+    (tmp_path / "scratch").mkdir()
+    return tmp_path / "scratch"
+
+
+@pytest.fixture
+def workbench(scratch, tmp_path):
+    with SandboxRunner().session(None, scratch=scratch) as session:
+        yield Workbench(session, tmp_path)
+
+
+# --- what is seen ----------------------------------------------------------------------------
+
+
+def test_the_host_is_seen_as_it_is(workbench, tmp_path):
+    (tmp_path / "there").write_text("there")
+    seen = workbench.sh(f"ls -A /; cat {tmp_path}/there").log.split()
+    assert set(seen) == {*(path.name for path in Path("/").iterdir()), "pfs", "there"}
+
+
+def test_pfs_shows_nowhere_on_the_host_even_while_it_is_used(workbench, tmp_path):
+    mark = unique_duration()
+    before = Path("/proc/self/mountinfo").read_text()
+    thread = threading.Thread(
+        target=workbench.sh, args=(f"touch /pfs/out/f; sleep {mark}",), kwargs={"timeout_s": 1.0}
+    )
+    thread.start()
+    assert wait_until(lambda: bool(processes_with(mark)))
+    assert mounts_below(tmp_path) == []
+    assert Path("/proc/self/mountinfo").read_text() == before
+    thread.join()
+
+
+def test_without_a_command_nothing_is_run(workbench):
+    assert workbench.run().outcome.exit_code == 127
+
+
+def test_only_the_standard_descriptors_are_open(workbench):
+    ran = workbench.sh("exec ls /proc/self/fd")
+    assert ran.log.split() == ["0", "1", "2", "3"], "3 is the directory that ls reads"
+
+
+def test_signals_and_umask_and_session_are_fresh(workbench):
+    ran = workbench.sh(
+        "umask; grep -E 'Sig(Blk|Ign)' /proc/self/status; cut -d' ' -f6 /proc/self/stat"
+    )
+    umask, *masks, session = ran.log.splitlines()
+    assert umask == "0022"
+    blocked, ignored = (int(line.split()[1], 16) for line in masks)
+    of_the_c_library = 1 << 31 | 1 << 32
+    assert (blocked, ignored & ~of_the_c_library) == (0, 0)
+    assert int(session) > 1, "the command leads a session of its own"
+
+
+def test_the_command_sees_only_its_own_processes(workbench):
+    numbers = [int(entry) for entry in workbench.sh("ls /proc").log.split() if entry.isdecimal()]
+    assert numbers
+    assert max(numbers) < 10
+
+
+def test_the_processes_that_rule_it_are_closed_to_the_command(workbench):
+    ran = workbench.sh("cat /proc/1/mem; cat /proc/1/environ; ls /proc/1/cwd/")
+    assert ran.log.count("Permission denied") == 3
+
+
+def test_root_has_no_more_privileges_than_in_a_container(workbench):
+    log = workbench.sh("grep -E 'Cap(Inh|Prm|Eff|Amb|Bnd)' /proc/self/status").log
+    held = {line.split()[0]: int(line.split()[1], 16) for line in log.splitlines()}
+    docker_default = 0xA80425FB
+    assert not any(capabilities & ~docker_default for capabilities in held.values()), log
+    assert held["CapInh:"] == held["CapAmb:"] == 0
+
+
+def test_a_daemon_may_die_unwaited_for(workbench):
+    ran = workbench.sh("for i in 1 2 3; do (true &); done; sleep 0.1; cat /proc/[0-9]*/stat")
+    assert " Z " not in ran.log
+
+
+# --- what is hidden --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secrets(tmp_path):
+    """A store to be hidden, reached through a symbolic link, and two of its parts."""
+    store = tmp_path / "real" / "store"
+    (store / "input").mkdir(parents=True)
+    (store / "data").write_text("secret")
+    (store / "input" / "file").write_text("given")
+    (tmp_path / "link").symlink_to("real")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        yield tmp_path
+
+
+def test_hidden_things_are_hidden(secrets, scratch):
+    hidden = [secrets / "link" / "store", secrets / "socket", secrets / "absent"]
+    with SandboxRunner(hidden=hidden).session(None, scratch=scratch) as session:
+        ran = Workbench(session, secrets).sh(
+            f"ls -A {secrets}/real/store {secrets}/link/store {scratch}; cat {secrets}/socket;"
+            f"test -S {secrets}/socket && echo connectable;"
+            f"touch {secrets}/link/store/new && echo writable"
+        )
+    store = secrets / "real" / "store"
+    assert ran.log.split() == [
+        *(f"{secrets}/link/store:", f"{secrets}/real/store:", f"{scratch}:"),
+        *ran.log.split()[3:],
+    ]
+    assert "secret" not in ran.log
+    assert "connectable" not in ran.log
+    assert "writable" not in ran.log
+    assert (store / "data").read_text() == "secret"
+
+
+def test_an_input_may_lie_in_what_is_hidden(secrets, scratch):
+    store = secrets / "real" / "store"
+    (store / "out").mkdir()
+    attempt = Attempt(
+        inputs={"in": store / "input"},
+        out=store / "out",
+        cmd=("cp", "/pfs/in/file", "/pfs/out/file"),
+        stdin=b"",
+        env={},
+        log=store / "log",
+    )
+    with SandboxRunner(hidden=[store]).session(None, scratch=scratch) as session:
+        assert session.run(attempt).exit_code == 0
+    assert (store / "out" / "file").read_text() == "given"
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare of util-linux")
+def test_covers_cannot_be_taken_off(secrets, scratch):
+    store = secrets / "real" / "store"
+    with SandboxRunner(hidden=[store]).session(None, scratch=scratch) as session:
+        script = f"umount {store}; umount -l {store}; ls -A {store}"
+        ran = Workbench(session, secrets).sh(
+            f"({script}); unshare --user --map-root-user --mount sh -c {shlex.quote(script)}"
+        )
+    assert "data" not in ran.log.split()
+    assert ran.outcome.exit_code == 0, ran.log
+
+
+# --- images ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def image(tmp_path) -> Path:
+    image = tmp_path / "im:a,g\\e"
+    (image / "pfs-new-directory").mkdir(parents=True)
+    (image / "pfs-new-directory" / "tool").write_text("#!/bin/sh\necho tool\n")
+    (image / "pfs-new-directory" / "tool").chmod(0o755)
+    (image / "pfs-new-file").write_text("file")
+    (image / "pfs-new-link").symlink_to("pfs-new-file")
+    (image / "etc").mkdir()
+    (image / "etc" / "pfs-new").write_text("new")
+    (image / "etc" / "passwd").write_text("replaced")
+    (image / "bin").mkdir()
+    (image / "bin" / "pfs-new-tool").symlink_to("/pfs-new-directory/tool")
+    for empty in ("tmp", "proc", "pfs"):
+        (image / empty).mkdir()
+    return image
+
+
+def test_an_image_is_laid_over_the_host(image, scratch, tmp_path):
+    runner = SandboxRunner(overlays={"mine": image}, digests={"mine": "abc"})
+    with runner.session("mine", scratch=scratch) as session:
+        assert session.image_digest == "abc"
+        ran = Workbench(session, tmp_path).sh(
+            "/pfs-new-directory/tool; pfs-new-tool; cat /pfs-new-link /etc/pfs-new /etc/passwd;"
+            "echo; ls /etc/group; ls -A /pfs; touch /tmp || echo read-only"
+        )
+    assert ran.log.split() == ["tool", "tool", "filenewreplaced", "/etc/group", "out"]
+    assert not Path("/pfs-new-file").exists()
+    assert not Path("/etc/pfs-new").exists()
+
+
+def test_an_image_is_read_only(image, scratch, tmp_path):
+    with SandboxRunner(overlays={"mine": image}).session("mine", scratch=scratch) as session:
+        ran = Workbench(session, tmp_path).sh(
+            "touch /pfs-new-directory/x || touch /etc/x || echo x > /pfs-new-file"
+        )
+    assert ran.outcome.exit_code != 0
+    assert not (image / "etc" / "x").exists()
+
+
+def directory_with_mounts() -> Path:
+    """A directory, not of the kernel's own, with something mounted in it."""
+    points = [
+        Path(line.split(" ")[4]) for line in Path("/proc/self/mountinfo").read_text().splitlines()
+    ]
+    places = {Path("/", point.parts[1]) for point in points if len(point.parts) > 2}
+    return min(places - {Path("/proc"), Path("/sys"), Path("/dev")}, default=Path("/"))
+
+
+def test_what_is_mounted_inside_a_merged_directory_stays(image, scratch, tmp_path):
+    directory = directory_with_mounts()
+    if directory == Path("/"):
+        pytest.skip("nothing is mounted below the top directories")
+    (image / directory.name).mkdir(exist_ok=True)
+    (image / directory.name / "pfs-new").write_text("new")
+    with SandboxRunner(overlays={"mine": image}).session("mine", scratch=scratch) as session:
+        ran = Workbench(session, tmp_path).sh(
+            f"cat {directory}/pfs-new; ls -A {directory}; touch {directory}/x || echo read-only;"
+            f"grep -c ' {directory}/' /proc/self/mountinfo"
+        )
+    found = ran.log.split()
+    assert found[0].startswith("new")
+    assert {path.name for path in directory.iterdir()} - {"pfs-new"} <= {*found, found[0][3:]}
+    assert "read-only" in found
+    assert int(found[-1]) > 0
+
+
+def test_other_names_mean_the_bare_host(image, scratch, tmp_path):
+    with SandboxRunner(overlays={"mine": image}).session("other", scratch=scratch) as session:
+        assert session.image_digest == ""
+        assert Workbench(session, tmp_path).run("ls", "/pfs-new-file").outcome.exit_code != 0
+
+
+def test_an_image_that_clashes_with_the_host_is_told_of_at_once(scratch, tmp_path):
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image" / "usr").write_text("a file where the host has a directory")
+    runner = SandboxRunner(overlays={"mine": tmp_path / "image"})
+    with pytest.raises(RunnerError, match="/usr"):
+        runner.session("mine", scratch=scratch)
+    assert list(scratch.iterdir()) == []
