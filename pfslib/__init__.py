@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
-    from pfslib.api.info import BranchInfo, FileInfo, RepoInfo
+    from pfslib.api.info import BranchInfo, FileInfo, OpenCommitInfo, RepoInfo
     from pfslib.api.open_commit import OpenCommit
     from pfslib.api.repo import Repo
     from pfslib.api.store import Store, init, open  # noqa: A004
@@ -79,6 +79,7 @@ _HOME = {
     "Commit": "pfslib.api.commit",
     "BranchInfo": "pfslib.api.info",
     "FileInfo": "pfslib.api.info",
+    "OpenCommitInfo": "pfslib.api.info",
     "RepoInfo": "pfslib.api.info",
     "OpenCommit": "pfslib.api.open_commit",
     "Repo": "pfslib.api.repo",
@@ -177,6 +178,7 @@ __all__ = [
     "NotADirectoryInCommitError",
     "NotFoundError",
     "OpenCommit",
+    "OpenCommitInfo",
     "Outcome",
     "OutputRepoError",
     "PathClashError",

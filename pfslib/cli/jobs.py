@@ -15,7 +15,7 @@ from pfslib.cli.running import exit_if_failed, run_jobs
 from pfslib.cli.session import TEXT, Command, Session, runner_option
 from pfslib.cli.states import datum_counts, job_state
 from pfslib.cli.wording import ago, human_duration
-from pfslib.model.work import Job
+from pfslib.model.work import Job, JobState
 
 _HEADER = ("ID", "OUTPUT", "STARTED", "DURATION", "STATE")
 
@@ -86,7 +86,11 @@ def _fields(job: Job) -> Iterator[tuple[str, str]]:
     yield "Reason", job.reason
     for item in job.inputs:
         yield "Input", f"{item.repo}@{item.commit} (branch {item.branch}) at /pfs/{item.name}"
-    yield "Output", f"{_output(job)} (branch {job.output_branch})"
+    failed = job.state == JobState.FAILURE
+    yield (
+        "Output",
+        f"{_output(job)} ({'on no branch' if failed else f'branch {job.output_branch}'})",
+    )
     yield "Started", ago(when(job.started_ns), datetime.now(UTC)) if job.started_ns else ""
     yield "Duration", _duration(job)
     yield "Datums", datum_counts(job)

@@ -1,6 +1,6 @@
 """Canonical bytes of every record: MessagePack arrays, field by field in the order declared.
 
-The field order of a record *is* the format; docs/format.md lists it and tests/format pins it.
+The field order of a record *is* the format; docs/format.md lists it and tests/docs pins it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ from pfslib.model.paths import normal_path
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _COMMIT_ID = re.compile(r"[0-9a-f]{32}")
-_ANCESTRY = re.compile(r"(?P<name>[^\^~/]+?)(?:[./](?P<number>[0-9]+))?(?P<steps>(?:[\^~][0-9]*)*)")
+_ANCESTRY = re.compile(  # no number is longer than what a position on a branch can be
+    r"(?P<name>[^\^~/]+?)(?:[./](?P<number>[0-9]{1,18}))?(?P<steps>(?:[\^~][0-9]{0,18})*)"
+)
 _STEP = re.compile(r"([\^~])([0-9]*)")
 _NAME_MAX = 128
 IMAGE_NAME_MAX = 100

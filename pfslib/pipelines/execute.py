@@ -131,9 +131,10 @@ def _conclude(
             try:
                 edits = merge_edits(kv, base, outputs, pipeline.output_merge, cache, writer)
             except PathClashError as clash:
-                reason, edits = reason or str(clash), []
+                # There is no one output to show, and the one before is not this job's.
+                reason, base, edits = reason or str(clash), None, []
             with writer.writing() as txn:
-                return _publish(txn, cache, claim, parent, edits, reason)
+                return _publish(txn, cache, claim, parent, base, edits, reason)
         except HeadMovedError:
             continue
         finally:
@@ -151,13 +152,13 @@ def _publish(
     cache: TreeCache,
     claim: Claim,
     parent: str,
+    base: Entry | None,
     edits: Sequence[Edit],
     reason: str,
 ) -> Job:
     """Output commit, provenance, job state: one transaction."""
     job, now_ns = claim.job, time.time_ns()
     origin = id_key(job.output_commit)
-    _, base = _output_head(txn, job)
     if base is None:
         base = empty_directory(txn, mtime_ns=now_ns, origin=origin)
     applied = apply_edits(txn, base, edits, cache, origin=origin, now_ns=now_ns)

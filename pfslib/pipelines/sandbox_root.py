@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pfslib.pipelines.sandbox_order import View
 
 _TAME = MS_NOSUID | MS_NODEV
+_ROOT_SIZE = "64m"
 _NOT_LAID_OVER = frozenset({"pfs", "proc", "sys", "dev"})
 
 
@@ -45,7 +46,8 @@ def enter(view: View) -> None:
     root = view["root"]
     # What the host mounts or unmounts later shows in here too; nothing of ours shows there.
     mount(None, "/", None, MS_REC | MS_SLAVE)
-    mount("pfs-root", root, "tmpfs", _TAME, "mode=755,size=1m")
+    # Writable, as a container's: scripts leave files in "/", and nobody misses them afterwards.
+    mount("pfs-root", root, "tmpfs", _TAME, f"mode=755,size={_ROOT_SIZE}")
     # The new root stands somewhere in the tree that is bound into it: this ends the recursion.
     mount(None, root, None, MS_UNBINDABLE)
     _mirror("/", root)
@@ -55,7 +57,6 @@ def enter(view: View) -> None:
     for path in view["hidden"]:
         _cover(path, root)
     mount(None, root, None, MS_PRIVATE)
-    mount(None, root, None, MS_REMOUNT | MS_BIND | MS_RDONLY | _TAME)
     change_root(root)
     # Refused where the host's /proc is itself partly covered, as in a container. The bound one
     # then shows other processes' numbers; the kernel's ptrace rules still guard what is in them.
@@ -84,13 +85,16 @@ def _make_mount_point(place: str, *, directory: bool) -> None:
 
 
 def _give_data(root: str, inputs: dict[str, str], out: str) -> None:
+    """Make /pfs. Read-only but for the output: what is written beside that would be lost."""
     os.mkdir(f"{root}/pfs")
+    mount("pfs", f"{root}/pfs", "tmpfs", _TAME, "mode=755,size=1m")
     for name, directory in inputs.items():
         _make_mount_point(f"{root}/pfs/{name}", directory=True)
         bind(directory, f"{root}/pfs/{name}", MS_RDONLY | _TAME)
     if out:
         _make_mount_point(f"{root}/pfs/out", directory=True)
         bind(out, f"{root}/pfs/out", _TAME)
+    mount(None, f"{root}/pfs", None, MS_REMOUNT | MS_BIND | MS_RDONLY | _TAME)
 
 
 # --- hiding ----------------------------------------------------------------------------------

@@ -268,3 +268,18 @@ def test_an_image_that_clashes_with_the_host_is_told_of_at_once(scratch, tmp_pat
     with pytest.raises(RunnerError, match="/usr"):
         runner.session("mine", scratch=scratch)
     assert list(scratch.iterdir()) == []
+
+
+def test_the_root_may_be_written_to_and_is_forgotten(scratch, tmp_path):
+    """A script that leaves a file where it starts works, as it does in a container."""
+    with SandboxRunner().session(None, scratch=scratch) as session:
+        bench = Workbench(session, tmp_path)
+        assert bench.sh("echo x > left-behind && cat /left-behind").log == "x\n"
+        assert bench.sh("ls /left-behind").outcome.exit_code != 0
+    assert not Path("/left-behind").exists()
+
+
+def test_nothing_is_lost_beside_the_output(scratch, tmp_path):
+    with SandboxRunner().session(None, scratch=scratch) as session:
+        ran = Workbench(session, tmp_path).sh("echo x > /pfs/output || echo read-only")
+    assert "read-only" in ran.log

@@ -229,6 +229,8 @@ def test_two_datums_may_not_write_one_path_unless_the_spec_says_how(store: Store
     states = {job.pipeline: job for job in run()}
     assert states["clash"].state == JobState.FAILURE
     assert "/o" in states["clash"].reason
+    # There is no output to show: neither half of this one nor the one before.
+    assert store.commit(f"clash@{states['clash'].output_commit}").files == 0
     assert store.commit("append@master").get_file("/o") == b"ab"
     assert store.commit("last@master").get_file("/o") == b"b"
 
