@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 ValueT = TypeVar("ValueT")
 
@@ -12,13 +14,14 @@ ValueT = TypeVar("ValueT")
 class Lru(Generic[ValueT]):
     """Keeps the most recently used values, up to a total weight."""
 
-    __slots__ = ("_lock", "_values", "_weight", "limit")
+    __slots__ = ("__weakref__", "_lock", "_values", "_weight", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._weight = 0
         self._values: OrderedDict[bytes, tuple[ValueT, int]] = OrderedDict()
         self._lock = Lock()
+        _all.add(self)
 
     def get(self, key: bytes) -> ValueT | None:
         """The value kept under the key, if any."""
@@ -40,3 +43,19 @@ class Lru(Generic[ValueT]):
             while self._weight > self.limit and self._values:
                 _, (_, gone) = self._values.popitem(last=False)
                 self._weight -= gone
+
+    def _after_fork(self) -> None:
+        """In a forked child, which does not have the thread that may have held the lock."""
+        self._lock = Lock()
+        self._weight = sum(weight for _, weight in self._values.values())
+
+
+_all: WeakSet[Lru[Any]] = WeakSet()
+
+
+def _after_fork() -> None:
+    for lru in _all:
+        lru._after_fork()  # noqa: SLF001 - module-private life cycle
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -16,6 +16,9 @@ CHUNK_AVERAGE: Final = 64 * 1024
 
 CHUNK_MAX: Final = 256 * 1024
 
+_NOTHING: Final = bytearray()
+"""Stands for the end of an iterable; no other object is it."""
+
 _BUFFER: Final = (1 << 20) + CHUNK_MAX
 
 PARAMETERS: Final = {
@@ -76,8 +79,8 @@ def reader_of(blocks: Iterable[bytes]) -> ReadInto:
     def readinto(target: memoryview) -> int:
         nonlocal rest
         while not rest:
-            block = next(source, None)
-            if block is None:
+            block = next(source, _NOTHING)
+            if block is _NOTHING:
                 return 0
             rest = memoryview(block).cast("B")
         count = min(len(rest), len(target))

@@ -125,6 +125,10 @@ def _relative(txn: ReadTxn, repo: str, text: str, reference: Reference) -> Commi
 def _base(txn: ReadTxn, repo: str, text: str, reference: Reference) -> Commit:
     """The commit that a reference's steps back begin from."""
     if reference.number is not None:
+        stem = text.partition("^")[0].partition("~")[0]
+        branch = find_branch(txn, repo, stem)  # `v1.0^` may be of a branch `v1.0`
+        if branch is not None:
+            return get_commit(txn, branch.head)
         position = name_prefix(repo, reference.base) + number_key(reference.number)
         commit_id = txn.get(Table.POSITIONS, position)
         if commit_id is not None:

@@ -12,7 +12,8 @@
     ├── InvalidInputError        ValueError          mend the call           exit 2,  EINVAL
     │   ├── InvalidNameError · InvalidPathError · InvalidReferenceError · InvalidGlobError
     │   └── InvalidSpecError · UnsupportedFileError
-    ├── WrongKindError           OSError             a file where a directory is needed, or not
+    ├── WrongKindError           OSError             name another one        exit 12, ENOTDIR
+    │   └── NotADirectoryInCommitError · IsADirectoryInCommitError
     ├── ConflictError                                read again, then retry  exit 13, EBUSY
     │   └── HeadMovedError · BranchBusyError · PathClashError · StillNeededError
     ├── StateError                                   use another object      exit 13, EROFS
@@ -66,7 +67,11 @@ class PfsError(Exception):
 
     @classmethod
     def _bare(cls, message: str) -> Self:
-        return cls.__new__(cls, message)
+        # Not `cls.__new__`: with several bases Python looks it up at one whose layout is too small.
+        new = OSError.__new__ if OSError in cls.__mro__ else Exception.__new__
+        error = new(cls, message)
+        error.args = (message,)
+        return error
 
 
 def _rebuild(kind: type[PfsError], message: str, state: dict[str, Any]) -> PfsError:

@@ -56,8 +56,8 @@ class _Changes:
         self.children: dict[bytes, _Changes | _Put | None] = {}
 
     def only_delete(self) -> bool:
-        """Whether nothing is put below the directory."""
-        return self.base is None and all(
+        """Whether nothing is put below the directory, after what it begins with."""
+        return all(
             child is None or (isinstance(child, _Changes) and child.only_delete())
             for child in self.children.values()
         )
@@ -69,7 +69,7 @@ class _Put:
     Attributes:
         entry: What is put.
         fresh: Something was deleted at its place before.
-        emptied: What was deleted below its place before.
+        emptied: Changes at its place before, which must have left nothing of a directory.
         appended: What is appended, in order; to what was put first, if anything was.
         whole: Nothing of what was there before is kept: something was put first, or deleted.
         written: Bytes that the edits wrote.
@@ -207,10 +207,10 @@ def _lay(overlay: _Changes, edit: Edit, origin: bytes) -> None:
             path = join_path(edit.path[: depth + 1])
             raise PathClashError(path, "it is a file: nothing can be put below it")
         place = below
-    if edit.op == Op.DELETE:
+    if edit.entry is None or (edit.entry.is_dir and edit.entry.files == 0):
+        # Only a root may be empty: where an empty directory is put nothing is.
         place.children[name] = None
         return
-    assert edit.entry is not None
     entry = msgspec.structs.replace(edit.entry, name=name, origin=origin)
     if edit.op == Op.APPEND:
         _lay_append(place, entry, edit.path)
@@ -237,9 +237,11 @@ def _put(place: _Changes, entry: Entry, path: tuple[bytes, ...]) -> _Put:
     name = entry.name
     before = place.children.get(name)
     if isinstance(before, _Changes):
-        if not entry.is_dir and not before.only_delete():
+        if before.only_delete():
+            return _Put(entry, fresh=before.fresh, emptied=before)
+        if not entry.is_dir:
             raise PathClashError(join_path(path), "it is a directory: delete it first")
-        return _Put(entry, fresh=before.fresh, emptied=before)
+        return _Put(entry, fresh=before.fresh)
     if isinstance(before, _Put):
         _check_same_kind(before.entry, entry, path)
         return _Put(entry, fresh=before.fresh, emptied=before.emptied)
@@ -324,7 +326,7 @@ class _Writer:
             return None
         base = change.base if change.fresh else old
         if base is not None and not base.is_dir:
-            if change.only_delete():
+            if self.directory(None, change, name, path) is None:
                 return old
             raise PathClashError(join_path(path), "it is a file: nothing can be put below it")
         self.added_bytes += change.written
@@ -337,19 +339,12 @@ class _Writer:
             keeps = old is not None and old.is_file and not change.whole
             kind = max(entry.kind, old.kind) if old is not None and keeps else entry.kind
             entry = msgspec.structs.replace(entry, kind=kind, size=whole.size, content=whole.ref)
-        if old is not None:
-            if entry.same_content(old):
-                return old
-            if not change.fresh and not self._is_emptied(old, change, path):
-                _check_same_kind(old, entry, path)
+        if old is not None and entry.same_content(old):
+            return old
+        left = None if change.fresh else old
+        if change.emptied is not None:
+            left = self._child(old, change.emptied, entry.name, path)
+        if left is not None:
+            _check_same_kind(left, entry, path)
         self.added_bytes += change.written
-        # Only a root may be empty: an empty directory put anywhere else is not there.
-        return None if entry.is_dir and entry.files == 0 else entry
-
-    def _is_emptied(self, old: Entry, change: _Put, path: tuple[bytes, ...]) -> bool:
-        """Whether everything was deleted in a directory before something was put in its place."""
-        return (
-            old.is_dir
-            and change.emptied is not None
-            and self.directory(old, change.emptied, b"", path) is None
-        )
+        return entry
