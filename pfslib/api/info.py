@@ -6,6 +6,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from pfslib.commits.branches import list_branches
+from pfslib.commits.refs import get_commit
+from pfslib.kv.protocol import ReadTxn
+from pfslib.model.history import Repo
 from pfslib.model.nodes import Entry, Kind
 
 _KINDS = {
@@ -72,6 +76,20 @@ class RepoInfo(msgspec.Struct, frozen=True):
     branches: tuple[str, ...]
     pipeline: str
     """The pipeline that writes it; empty for a user's repo."""
+
+    @classmethod
+    def of(cls, txn: ReadTxn, repo: Repo) -> RepoInfo:
+        """The public form of a stored repo."""
+        branches = {row.name: row.head for row in list_branches(txn, repo.name)}
+        shown = branches.get("master") or next(iter(branches.values()), "")
+        return cls(
+            name=repo.name,
+            created=when(repo.created_ns),
+            size=get_commit(txn, shown).root.size if shown else 0,
+            description=repo.description,
+            branches=tuple(branches),
+            pipeline=repo.pipeline,
+        )
 
 
 class OpenCommitInfo(msgspec.Struct, frozen=True):

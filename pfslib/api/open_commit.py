@@ -10,10 +10,17 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from pfslib.api.commit import Commit
-from pfslib.commits.finish import finish, fold
-from pfslib.commits.staging import discard, find_open, stage
+from pfslib.commits.finish import check_edits, finish, fold
+from pfslib.commits.refs import find_commit
+from pfslib.commits.staging import discard, find_open, stage, staged_count
 from pfslib.kv.protocol import ReadTxn
-from pfslib.model.errors import CommitFinishedError, InvalidInputError, InvalidPathError
+from pfslib.model.errors import (
+    CommitFinishedError,
+    CommitNotFoundError,
+    InvalidInputError,
+    InvalidPathError,
+    PfsError,
+)
 from pfslib.model.history import OpenCommit as OpenRecord
 from pfslib.model.nodes import Content, Entry
 from pfslib.model.paths import split_path
@@ -29,6 +36,9 @@ Data = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | Ite
 a binary file object; or an iterable of bytes."""
 
 _EDITS_MAX = 10_000
+_STAGED_MAX = 500
+"""Edits left unfolded by single puts: each put looks through them for clashes."""
+
 _FILE_BLOCK = 8 << 20
 
 
@@ -51,6 +61,7 @@ class OpenCommit:
         self._writer = ContentWriter(store.kv)
         self._edits: list[Edit] = []
         self._ended = False
+        self._maker = os.getpid()
         self.commit: Commit | None = None
         """The commit, once finished; None before, and when nothing had changed."""
 
@@ -179,15 +190,15 @@ class OpenCommit:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if self._ended:  # by the block itself
+        if self._ended or os.getpid() != self._maker:  # by the block itself; in a forked child
             return
         if kind is not None:
-            self.discard()
+            self._forsake()
             return
         try:
             self.finish()
         except BaseException:
-            self.discard()
+            self._forsake()
             raise
 
     # --- inside --------------------------------------------------------------------------
@@ -221,11 +232,16 @@ class OpenCommit:
     def _save(self) -> None:
         with self._writer.writing() as txn:
             record = self._check_open_in(txn)
+            check_edits(txn, record, self._edits, self._store.cache)
             stage(txn, record, self._edits)
+            many = staged_count(txn, record) > _STAGED_MAX
         self._edits.clear()
+        if many:
+            self._fold()
 
     def _check_unended(self) -> None:
         if self._ended:
+            self._check_open()
             raise CommitFinishedError(self.repo, self.id)
 
     def _check_open(self) -> None:
@@ -234,9 +250,21 @@ class OpenCommit:
 
     def _check_open_in(self, txn: ReadTxn) -> OpenRecord:
         record = find_open(txn, self.id)
-        if record is None:
+        if record is not None:
+            return record
+        if find_commit(txn, self.id) is not None:
             raise CommitFinishedError(self.repo, self.id)
-        return record
+        raise CommitNotFoundError(self.repo, self.id, hint="it was discarded")
+
+    def _forsake(self) -> None:
+        """Discard without hiding the error that ended the block.
+
+        If the store cannot be written now, that is done when the branch is wanted again.
+        """
+        try:
+            self.discard()
+        except PfsError:
+            self._store.forsaken.add(self.id)
 
     def _drop(self) -> None:
         self._ended = True

@@ -9,10 +9,10 @@ from pfslib.api.commit import Commit
 from pfslib.api.info import BranchInfo, OpenCommitInfo, RepoInfo, when
 from pfslib.api.open_commit import OpenCommit
 from pfslib.commits.branches import get_branch, list_branches
-from pfslib.commits.refs import find_commit, get_commit, list_commit_ids
+from pfslib.commits.refs import find_commit, list_commit_ids
 from pfslib.commits.repos import get_repo
-from pfslib.commits.staging import find_open_on, list_open, start
-from pfslib.kv.process import is_alive, this_process
+from pfslib.commits.staging import find_open_on, is_forsaken, list_open, start
+from pfslib.kv.process import this_process
 from pfslib.model.errors import OutputRepoError
 
 if TYPE_CHECKING:
@@ -64,7 +64,14 @@ class Repo:
         with self._store.kv.write() as txn:
             if get_repo(txn, self.name).pipeline:
                 raise OutputRepoError(self.name)
-            record = start(txn, self.name, branch, message=message, owner=owner)
+            record = start(
+                txn,
+                self.name,
+                branch,
+                message=message,
+                owner=owner,
+                forsaken=self._store.forsaken,
+            )
         return OpenCommit(self._store, record, durable=not owner, allow_empty=allow_empty)
 
     def list_commit(self, branch: str = "", *, newest_first: bool = False) -> Iterator[Commit]:
@@ -97,7 +104,7 @@ class Repo:
                     started=when(record.started_ns),
                 )
                 for record in list_open(txn, self.name)
-                if not record.owner or is_alive(record.owner) is not False
+                if not is_forsaken(record)
             ]
 
     def list_branch(self) -> list[BranchInfo]:
@@ -116,15 +123,4 @@ class Repo:
             RepoNotFoundError: It was deleted.
         """
         with self._store.kv.read() as txn:
-            record = get_repo(txn, self.name)
-            branches = {row.name: row.head for row in list_branches(txn, self.name)}
-            shown = branches.get("master") or next(iter(branches.values()), "")
-            size = get_commit(txn, shown).root.size if shown else 0
-        return RepoInfo(
-            name=record.name,
-            created=when(record.created_ns),
-            size=size,
-            description=record.description,
-            branches=tuple(branches),
-            pipeline=record.pipeline,
-        )
+            return RepoInfo.of(txn, get_repo(txn, self.name))

@@ -18,9 +18,11 @@ from pfslib.chunks.digest import HASH_NAME
 from pfslib.chunks.split import PARAMETERS
 from pfslib.commits.refs import resolve, resolve_open
 from pfslib.commits.repos import create_repo, delete_repo, get_repo, list_repos
+from pfslib.commits.staging import discard, is_forsaken
 from pfslib.kv.store_dir import check_store, create_store, locate_store
 from pfslib.model.errors import (
     AlreadyExistsError,
+    BranchBusyError,
     CommitFinishedError,
     CommitNotFoundError,
     CommitOpenError,
@@ -38,7 +40,13 @@ class Store(TreeSource, WorkVerbs):
 
     Attributes:
         path: The store's directory.
+        forsaken: Ids of open commits whose `with` block has ended, but which could not be
+            discarded then.
     """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.forsaken: set[str] = set()
 
     # --- repos ---------------------------------------------------------------------------
 
@@ -66,8 +74,7 @@ class Store(TreeSource, WorkVerbs):
     def list_repo(self) -> list[RepoInfo]:
         """All repos, by name."""
         with self.kv.read() as txn:
-            names = [repo.name for repo in list_repos(txn)]
-        return [Repo(self, name).inspect() for name in names]
+            return [RepoInfo.of(txn, repo) for repo in list_repos(txn)]
 
     def inspect_repo(self, name: str) -> RepoInfo:
         """One repo at a glance."""
@@ -140,12 +147,15 @@ class Store(TreeSource, WorkVerbs):
         Raises:
             CommitFinishedError: It has finished.
             CommitNotFoundError: There is none.
+            BranchBusyError: It belongs to a `with` block, which alone may write to it.
         """
         with self.kv.read() as txn:
             get_repo(txn, repo)
             record = resolve_open(txn, repo, commit)
-            if record is None:
+            if record is None or is_forsaken(record):
                 raise CommitFinishedError(repo, resolve(txn, repo, commit).id)
+            if record.owner:
+                raise BranchBusyError(repo, record.branch, record.id)
         return OpenCommit(self, record, durable=True, allow_empty=True)
 
     def finish_commit(self, repo: str, commit: str) -> Commit:
@@ -160,11 +170,14 @@ class Store(TreeSource, WorkVerbs):
         Raises:
             CommitFinishedError: It has finished, and stays.
         """
-        try:
-            self.open_commit(repo, commit).discard()
-        except CommitFinishedError as error:
-            error.hint = "only open commits can be discarded"
-            raise
+        with self.kv.write() as txn:
+            get_repo(txn, repo)
+            record = resolve_open(txn, repo, commit)
+            if record is not None:
+                discard(txn, record)
+                return
+            finished = resolve(txn, repo, commit).id
+        raise CommitFinishedError(repo, finished, hint="only open commits can be discarded")
 
     def list_commit(self, repo: str, branch: str = "") -> Iterator[Commit]:
         """The commits of a repo; see ``Repo.list_commit``."""

@@ -92,7 +92,10 @@ def get_piece(txn: ReadTxn, digest: bytes, cache: ChunkCache) -> bytes | memoryv
         plain = decode(frame)
         if place.size < len(plain):
             cache.chunks.put(key, plain, len(plain))
-    piece = plain if place.size == len(plain) else plain[place.offset : place.offset + place.size]
+    piece = plain
+    if place.size != len(plain):
+        # A copy: a view would keep all of the chunk in memory for one piece of it.
+        piece = bytes(plain[place.offset : place.offset + place.size])
     if len(piece) != place.size or piece_digest(piece) != digest:
         raise CorruptionError(f"piece {digest.hex()} in chunk {place.chunk} is damaged")
     cache.pieces.put(digest, piece, len(piece) + 256)

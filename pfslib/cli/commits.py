@@ -15,7 +15,7 @@ from pfslib.cli.documents import commit_document
 from pfslib.cli.names import CommitNames, full_name_of, name_of
 from pfslib.cli.output import show_list, show_made, show_one
 from pfslib.cli.places import BRANCH, COMMIT, REPO, Place, parse_place
-from pfslib.cli.running import run_triggered
+from pfslib.cli.running import commit_cause, run_triggered
 from pfslib.cli.session import TEXT, Command, Session, Words, runs_jobs, words
 from pfslib.cli.wording import NONE, ago, human_size
 from pfslib.model.errors import BranchNotFoundError, CommitOpenError
@@ -54,7 +54,7 @@ def finish_commit(session: Session, words: Words) -> None:
     with session.open() as store:
         commit = store.finish_commit(place.repo, place.commit)
         show_made(session, commit, commit_document)
-        run_triggered(session, store, f"commit {full_name_of(commit)}")
+        run_triggered(session, store, commit_cause(commit))
 
 
 @click.command(cls=Command)

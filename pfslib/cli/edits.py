@@ -9,10 +9,9 @@ import click
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.store import Store
 from pfslib.cli.documents import commit_document
-from pfslib.cli.names import full_name_of
 from pfslib.cli.output import print_document, say
 from pfslib.cli.places import COMMIT, PATH, REPO, Place, parse_place
-from pfslib.cli.running import run_triggered
+from pfslib.cli.running import commit_cause, run_triggered
 from pfslib.cli.session import TEXT, Command, Session, Words, runs_jobs, words
 from pfslib.cli.sources import check_source, find_sources
 from pfslib.model.errors import (
@@ -155,4 +154,4 @@ def _conclude(session: Session, store: Store, ended: OpenCommit) -> None:
     if commit is None:
         say(f"pfs: nothing has changed, so no commit was made on {ended.repo}@{ended.branch}")
         return
-    run_triggered(session, store, f"commit {full_name_of(commit)}")
+    run_triggered(session, store, commit_cause(commit))

@@ -12,7 +12,7 @@ import click
 from pfslib.api.info import when
 from pfslib.cli.documents import pipeline_document
 from pfslib.cli.output import print_documents, show_list, show_one
-from pfslib.cli.running import run_triggered
+from pfslib.cli.running import pipelines_cause, run_triggered
 from pfslib.cli.session import TEXT, Command, Session, runs_jobs
 from pfslib.cli.states import pipeline_state
 from pfslib.cli.stdin import STDIN, standard_input
@@ -42,8 +42,7 @@ def create_pipeline(session: Session, file: str) -> None:
         pipelines = store.create_pipeline(spec)
         if session.as_json:
             print_documents(map(pipeline_document, pipelines))
-        names = ", ".join(pipeline.name for pipeline in pipelines)
-        run_triggered(session, store, f"pipeline {names}")
+        run_triggered(session, store, pipelines_cause(pipelines))
 
 
 def _read_spec(file: str) -> str:

@@ -2,36 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from typing import NamedTuple
 
 import click
 
+from pfslib.api.commit import Commit
 from pfslib.api.store import Store
 from pfslib.cli.failures import JOB_FAILED, complain
+from pfslib.cli.names import full_name_of
 from pfslib.cli.output import say, whisper
 from pfslib.cli.session import Session
 from pfslib.cli.states import datum_counts, job_state
 from pfslib.cli.wording import human_duration
 from pfslib.model.errors import JobFailedError
-from pfslib.model.work import Job
+from pfslib.model.work import Job, Pipeline
 
 
-def run_triggered(session: Session, store: Store, done: str) -> None:
+class Cause(NamedTuple):
+    """What triggered jobs: when it was made, and which jobs it triggered."""
+
+    name: str
+    """Such as "commit projects/master/0": it is safe whatever comes of the jobs."""
+
+    made_ns: int
+    triggered: Callable[[Job], bool]
+
+
+def run_triggered(session: Session, store: Store, cause: Cause) -> None:
     """Run what waits, unless the user wants it left; exit with 3 when a job fails.
 
-    Args:
-        session: Says which runner, and whether to run at all.
-        store: The store.
-        done: What is safe whatever comes of the jobs, such as "commit projects/master/0".
+    Another process may have taken some of the jobs: what counts is how they ended.
     """
     if session.no_run:
         return
     try:
         jobs = run_jobs(session, store)
     except BaseException:  # an interrupt, too
-        say(f"pfs: {done} is safe; `pfs run` goes on with the jobs")
+        say(f"pfs: {cause.name} is safe; `pfs run` goes on with the jobs")
         raise
-    exit_if_failed(jobs, f"{done} itself is safe")
+    mine = {job.id for job in jobs}
+    newer = takewhile(lambda job: job.created_ns >= cause.made_ns, store.list_job())
+    others = [job for job in newer if job.id not in mine and cause.triggered(job)]
+    exit_if_failed([*jobs, *others], f"{cause.name} itself is safe")
+
+
+def commit_cause(commit: Commit) -> Cause:
+    """A commit as the cause of jobs."""
+
+    def triggered(job: Job) -> bool:
+        return any(item.commit == commit.id for item in job.inputs)
+
+    return Cause(f"commit {full_name_of(commit)}", commit.record.finished_ns, triggered)
+
+
+def pipelines_cause(pipelines: Sequence[Pipeline]) -> Cause:
+    """New pipelines as the cause of jobs."""
+    names = {pipeline.name for pipeline in pipelines}
+    return Cause(
+        f"pipeline {', '.join(pipeline.name for pipeline in pipelines)}",
+        min(pipeline.created_ns for pipeline in pipelines),
+        lambda job: job.pipeline in names,
+    )
 
 
 def run_jobs(session: Session, store: Store) -> list[Job]:

@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import msgspec
-from blake3 import blake3
-
 from pfslib.commits.branches import advance
 from pfslib.commits.provenance import link
+from pfslib.commits.seal import sealed
 from pfslib.commits.staging import (
     clear_staged,
     discard,
@@ -25,6 +23,7 @@ from pfslib.commits.staging import (
     with_root,
 )
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
+from pfslib.kv.scratch import ScratchTxn
 from pfslib.kv.tables import Table, id_key, name_prefix, number_key
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.history import Commit, OpenCommit
@@ -139,6 +138,32 @@ def _join_appended(
     }
 
 
+def check_edits(
+    txn: ReadTxn, open_commit: OpenCommit, edits: Sequence[Edit], cache: TreeCache
+) -> None:
+    """Find out whether staged edits, and then these, will go through when the commit finishes.
+
+    Raises:
+        PathClashError, WrongKindError: They will not; nothing has been changed.
+
+    Cost: linear in the edits staged and not yet folded.
+    """
+    todo = [*staged(txn, open_commit), *edits]
+    appended = {
+        path: Content(sum(content.size for content in contents), contents[-1].ref)
+        for path, contents in list_appended(txn, open_commit.root, todo, cache).items()
+    }
+    apply_edits(
+        ScratchTxn(txn),
+        open_commit.root,
+        todo,
+        TreeCache(),  # what is written here must not be remembered
+        origin=id_key(open_commit.id),
+        now_ns=0,
+        appended=appended,
+    )
+
+
 def publish(txn: WriteTxn, folded: OpenCommit, *, error: str = "") -> Commit:
     """Make a commit of an open commit whose edits are all folded, and move its branch to it.
 
@@ -177,12 +202,6 @@ def publish(txn: WriteTxn, folded: OpenCommit, *, error: str = "") -> Commit:
         advance(txn, commit.repo, branch, expected=commit.parent, head=commit.id)
     discard(txn, folded)
     return commit
-
-
-def sealed(commit: Commit) -> Commit:
-    """The commit with its digest, which covers every other field."""
-    bare = msgspec.structs.replace(commit, digest=b"")
-    return msgspec.structs.replace(commit, digest=blake3(pack(bare)).digest())
 
 
 def _next_position(txn: ReadTxn, repo: str, branch: str) -> int:

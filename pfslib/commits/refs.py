@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfslib.commits.branches import find_branch, list_branches
+from pfslib.commits.seal import sealed
 from pfslib.commits.staging import find_open, find_open_on, list_open
 from pfslib.kv.protocol import ReadTxn
 from pfslib.kv.tables import Table, id_key, name_prefix, number_key
@@ -31,7 +32,12 @@ def get_commit(txn: ReadTxn, commit_id: str) -> Commit:
 def find_commit(txn: ReadTxn, commit_id: str) -> Commit | None:
     """A commit by its full id; None when there is none."""
     value = txn.get(Table.COMMITS, id_key(commit_id))
-    return unpack(Commit, value) if value is not None else None
+    if value is None:
+        return None
+    commit = unpack(Commit, value)
+    if sealed(commit).digest != commit.digest or commit.id != commit_id:
+        raise CorruptionError(f"the record of commit {commit_id} is damaged")
+    return commit
 
 
 def resolve(txn: ReadTxn, repo: str, text: str) -> Commit:

@@ -12,7 +12,7 @@ from pfslib.kv.tables import Table, name_key, name_prefix
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.errors import AlreadyExistsError, RepoNotFoundError, StillNeededError
 from pfslib.model.history import Repo
-from pfslib.model.names import check_name
+from pfslib.model.names import check_name, check_text
 
 
 def create_repo(
@@ -25,6 +25,7 @@ def create_repo(
         AlreadyExistsError: The name is taken.
     """
     check_name("repo", name)
+    check_text("description", description)
     repo = Repo(name, now_ns, description, pipeline)
     if not txn.add(Table.REPOS, name_key(name), pack(repo)):
         raise AlreadyExistsError(f"repo {name} exists", hint="`pfs list-repo` lists all")

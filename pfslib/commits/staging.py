@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
@@ -15,7 +15,7 @@ from pfslib.kv.tables import ID_SIZE, Table, id_key, name_key, number_key
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.errors import BranchBusyError, CommitNotFoundError
 from pfslib.model.history import Commit, CommitLink, OpenCommit
-from pfslib.model.names import check_name
+from pfslib.model.names import check_name, check_text
 from pfslib.trees.directories import empty_directory
 from pfslib.trees.edit import Edit
 
@@ -33,6 +33,7 @@ def start(
     message: str = "",
     provenance: tuple[CommitLink, ...] = (),
     owner: str = "",
+    forsaken: Collection[str] = (),
 ) -> OpenCommit:
     """Start a commit on top of a branch.
 
@@ -43,16 +44,17 @@ def start(
         message: Why.
         provenance: The commits it is made from.
         owner: Process identity when the commit shall not outlive that process.
+        forsaken: Open commits that their owner has given up.
 
     Raises:
         BranchBusyError: The branch has an open commit already.
         InvalidNameError: Not a name for a branch.
     """
     check_name("branch", branch)
+    check_text("message", message)
     holder = find_open_on(txn, repo, branch)
     if holder is not None:
-        # A `with` block whose process is gone can never finish: it holds nothing any more.
-        if not holder.owner or is_alive(holder.owner) is not False:
+        if not is_forsaken(holder) and holder.id not in forsaken:
             raise BranchBusyError(repo, branch, holder.id)
         discard(txn, holder)
     now_ns = time.time_ns()
@@ -78,6 +80,11 @@ def start(
     put_open(txn, open_commit)
     txn.put(Table.OPEN_BRANCHES, name_key(repo, branch), id_key(commit_id))
     return open_commit
+
+
+def is_forsaken(open_commit: OpenCommit) -> bool:
+    """Whether it belongs to a `with` block whose process is gone: it can never finish."""
+    return bool(open_commit.owner) and is_alive(open_commit.owner) is False
 
 
 def put_open(txn: WriteTxn, open_commit: OpenCommit) -> None:
@@ -135,6 +142,12 @@ def staged_end(txn: ReadTxn, open_commit: OpenCommit) -> int:
     """The number after that of the last staged edit."""
     last = next(txn.scan(Table.STAGED, prefix=id_key(open_commit.id), reverse=True), None)
     return int.from_bytes(last[0][ID_SIZE:], "big") + 1 if last else open_commit.folded
+
+
+def staged_count(txn: ReadTxn, open_commit: OpenCommit) -> int:
+    """How many edits are staged and not folded."""
+    found = find_open(txn, open_commit.id) or open_commit
+    return staged_end(txn, found) - found.folded
 
 
 def clear_staged(txn: WriteTxn, open_commit: OpenCommit) -> None:

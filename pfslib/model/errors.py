@@ -212,12 +212,9 @@ class InvalidInputError(PfsError, ValueError):
 class InvalidNameError(InvalidInputError):
     """Not a name for a repo, a branch or a pipeline."""
 
-    def __init__(self, kind: str, name: str, why: str) -> None:
+    def __init__(self, kind: str, name: str, why: str, *, hint: str = "") -> None:
         self.kind, self.name = kind, name
-        super().__init__(
-            f"{kind} name {name!r} invalid: {why}",
-            hint="use letters, digits, '_', '-' and '.', not starting with '-' or '.', at most 128",
-        )
+        super().__init__(f"{kind} name {name!r} invalid: {why}", hint=hint)
 
 
 class InvalidPathError(InvalidInputError):
@@ -354,11 +351,11 @@ class StateError(PfsError):
 class CommitFinishedError(StateError):
     """A write to a commit that has finished."""
 
-    def __init__(self, repo: str, commit: str) -> None:
+    def __init__(self, repo: str, commit: str, *, hint: str = "") -> None:
         self.repo, self.commit = repo, commit
         super().__init__(
             f"commit {commit} in repo {repo} has already finished",
-            hint=f"`pfs start-commit {repo} BRANCH` starts a new one on top",
+            hint=hint or f"`pfs start-commit {repo} BRANCH` starts a new one on top",
         )
 
 

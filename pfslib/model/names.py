@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from pfslib.model.errors import InvalidNameError, InvalidReferenceError
+from pfslib.model.errors import InvalidInputError, InvalidNameError, InvalidReferenceError
 from pfslib.model.paths import normal_path
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -16,7 +16,9 @@ _ANCESTRY = re.compile(  # no number is longer than what a position on a branch 
 )
 _STEP = re.compile(r"([\^~])([0-9]*)")
 _NAME_MAX = 128
+_HINT = "use letters, digits, '_', '-' and '.', not starting with '-' or '.', at most 128"
 IMAGE_NAME_MAX = 100
+TEXT_MAX = 64 * 1024
 
 
 def check_name(kind: str, name: str) -> str:
@@ -26,16 +28,33 @@ def check_name(kind: str, name: str) -> str:
         InvalidNameError: It may not; says why.
     """
     if not name:
-        raise InvalidNameError(kind, name, "it is empty")
+        raise InvalidNameError(kind, name, "it is empty", hint=_HINT)
     if len(name) > _NAME_MAX:
-        raise InvalidNameError(kind, name, f"it is longer than {_NAME_MAX} characters")
+        raise InvalidNameError(kind, name, f"it is longer than {_NAME_MAX} characters", hint=_HINT)
     if not _NAME.fullmatch(name):
         raise InvalidNameError(
-            kind, name, "only letters, digits, '_', '-' and '.', and not '-' or '.' first"
+            kind, name, "it holds other characters, or begins with '-' or '.'", hint=_HINT
         )
     if is_commit_id(name):
-        raise InvalidNameError(kind, name, "32 hexadecimal digits mean a commit id")
+        raise InvalidNameError(kind, name, "32 hexadecimal digits mean a commit id", hint=_HINT)
     return name
+
+
+def check_text(kind: str, text: str) -> str:
+    """The text itself, when it may be kept as a message or a description.
+
+    Raises:
+        InvalidInputError: It is no text, not encodable, or longer than TEXT_MAX bytes.
+    """
+    if not isinstance(text, str):
+        raise InvalidInputError(f"{kind} must be text, not {type(text).__name__}")
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"{kind} {text!r} cannot be encoded as UTF-8") from None
+    if size > TEXT_MAX:
+        raise InvalidInputError(f"{kind} has {size} bytes, more than {TEXT_MAX}")
+    return text
 
 
 def check_image_name(name: str) -> str:

@@ -17,6 +17,9 @@ from pfslib.model.names import check_name
 from pfslib.model.work import Input, Merge, Pipeline, Transform
 
 SPEC_BYTES_MAX: Final = 1 << 20
+TRIES_MAX: Final = 1000
+PARALLELISM_MAX: Final = 1000
+DURATION_MAX_S: Final = 366 * 24 * 3600
 _DEPTH_MAX: Final = 32
 _RESERVED_INPUTS: Final = frozenset({"out", "prev"})
 
@@ -112,6 +115,7 @@ def pipeline_of(document: object) -> Pipeline:
     if not isinstance(document, Mapping):
         raise InvalidSpecError("a JSON object is needed")
     _refuse_not_yet(document, "", 0)
+    _check_texts(document, "")
     doc = _convert(document)
     name = _checked_name("pipeline", doc.pipeline.name, "pipeline.name")
     if not doc.transform.cmd:
@@ -127,8 +131,14 @@ def pipeline_of(document: object) -> Pipeline:
     merge = doc.output_merge or (Merge.APPEND if old_form else Merge.REFUSE)
     if merge not in set(Merge):
         raise InvalidSpecError(f"{merge!r} is not one of {', '.join(Merge)}", field="output_merge")
-    if doc.datum_tries < 1:
-        raise InvalidSpecError("at least one try is needed", field="datum_tries")
+    _check_range(doc.datum_tries, 1, TRIES_MAX, "datum_tries")
+    for number, code in enumerate(doc.transform.accept_return_code):
+        _check_range(code, 0, 255, f"transform.accept_return_code[{number}]")
+    if not doc.transform.cmd[0]:
+        raise InvalidSpecError("the name of a program is needed", field="transform.cmd[0]")
+    for variable in doc.transform.env:
+        if not variable or "=" in variable:
+            raise InvalidSpecError(f"{variable!r} is no name of a variable", field="transform.env")
     return Pipeline(
         name=name,
         transform=Transform(
@@ -149,6 +159,29 @@ def pipeline_of(document: object) -> Pipeline:
         description=doc.description,
         spec=json.dumps(document, ensure_ascii=False),
     )
+
+
+def _check_texts(value: object, path: str) -> None:
+    """Refuse text that nothing outside of JSON can hold: lone surrogates, NUL."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise InvalidSpecError("it holds a NUL character", field=path)
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InvalidSpecError("it cannot be encoded as UTF-8", field=path) from None
+    elif isinstance(value, Mapping):
+        for key, below in value.items():
+            _check_texts(key, path or "(a field's name)")
+            _check_texts(below, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for number, below in enumerate(value):
+            _check_texts(below, f"{path}[{number}]")
+
+
+def _check_range(number: float, low: int, high: int, field: str) -> None:
+    if not low <= number <= high:
+        raise InvalidSpecError(f"{number} is not between {low} and {high}", field=field)
 
 
 def _documents(text: str) -> Iterator[object]:
@@ -173,7 +206,7 @@ def _documents(text: str) -> Iterator[object]:
 
 
 def _with_caret(text: str, error: json.JSONDecodeError) -> str:
-    line = text.splitlines()[error.lineno - 1] if text.splitlines() else ""
+    line = text.split("\n")[error.lineno - 1]
     # Tabs would put the caret in the wrong place.
     before = line[: error.colno - 1].expandtabs(4)
     shown = line.expandtabs(4)
@@ -315,8 +348,8 @@ def _parallelism(doc: _ParallelismDoc) -> int:
         raise InvalidSpecError(
             f"{doc.strategy!r} is not CONSTANT or COEFFICIENT", field="parallelism_spec.strategy"
         )
-    if doc.constant < 0 or doc.coefficient < 0:
-        raise InvalidSpecError("must not be negative", field="parallelism_spec")
+    _check_range(doc.constant, 0, PARALLELISM_MAX, "parallelism_spec.constant")
+    _check_range(doc.coefficient, 0, PARALLELISM_MAX, "parallelism_spec.coefficient")
     # One machine is one node: a coefficient of containers per node is a constant.
     return max(doc.constant or int(doc.coefficient), 1)
 
@@ -348,4 +381,6 @@ def _duration(text: str, field: str) -> float:
         number, rest = "", rest[len(unit) :]
     if number:
         raise InvalidSpecError(f"{text!r} lacks a unit", field=field, hint="write 90s, 5m or 1h30m")
+    if total > DURATION_MAX_S:
+        raise InvalidSpecError(f"{text!r} is longer than a year", field=field)
     return total

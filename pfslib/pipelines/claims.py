@@ -5,19 +5,21 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import msgspec
 
 from pfslib.kv.process import is_alive, this_process
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
-from pfslib.model.errors import ConflictError
+from pfslib.model.errors import ConflictError, PfsError
 from pfslib.model.work import Counts, Job, JobState
 from pfslib.pipelines.ledger import find_job, find_pipeline, put_job, queued_jobs
 
 RENEWAL_S: Final = 5.0
 _STALE_NS: Final = 30 * 10**9
-"""A claim not renewed for this long is void, also when its process cannot be seen from here."""
+"""A claim not renewed for this long is void, when its process cannot be seen from here."""
 
 
 class ClaimLostError(ConflictError):
@@ -58,11 +60,23 @@ class Claim:
         changed = {name: getattr(now, name) + number for name, number in more.items()}
         return self.update(txn, counts=msgspec.structs.replace(now, **changed))
 
-    def renew(self, kv: KV) -> None:
-        """Say that the job is still being run, when it is time to."""
-        if time.time_ns() - self.job.renewed_ns > RENEWAL_S * 1e9:
-            with kv.write() as txn:
-                self.update(txn)
+    @contextmanager
+    def kept(self, kv: KV) -> Iterator[None]:
+        """Say, as long as the block lasts, that the job is still being run."""
+        over = threading.Event()
+
+        def renew() -> None:
+            while not over.wait(RENEWAL_S):
+                with suppress(PfsError), kv.write() as txn:  # whoever lost it will meet that itself
+                    self.update(txn)
+
+        renewing = threading.Thread(target=renew, name="pfs-claim", daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            over.set()
+            renewing.join()
 
     def release(self, kv: KV) -> None:
         """Give an unfinished job back, for whoever comes next."""
@@ -77,17 +91,17 @@ class Claim:
             raise ClaimLostError(self.job.id)
 
 
-def claim_next(kv: KV, owner: str) -> Claim | None:
-    """Claim the oldest job that may run now; None when there is none.
+def claim_next(kv: KV, owner: str, *, without: Collection[str] = ()) -> Claim | None:
+    """Claim the oldest job that may run now, none of some pipelines; None when there is none.
 
     Jobs of one pipeline and output branch run one after another, in the order of the commits that
     triggered them, so that each output follows the one before.
     """
     with kv.read() as txn:
-        if _first_ready(txn) is None:
+        if _first_ready(txn, without) is None:
             return None
     with kv.write() as txn:
-        job = _first_ready(txn)
+        job = _first_ready(txn, without)
         if job is None:
             return None
         now_ns = time.time_ns()
@@ -108,11 +122,11 @@ def running_elsewhere(txn: ReadTxn) -> bool:
     return any(job.state == JobState.RUNNING and not _is_void(job) for job in queued_jobs(txn))
 
 
-def _first_ready(txn: ReadTxn) -> Job | None:
+def _first_ready(txn: ReadTxn, without: Collection[str]) -> Job | None:
     behind: set[tuple[str, str]] = set()
     for job in queued_jobs(txn):
         line = (job.pipeline, job.output_branch)
-        if line in behind:
+        if line in behind or job.pipeline in without:
             continue
         behind.add(line)
         pipeline = find_pipeline(txn, job.pipeline)
@@ -126,4 +140,7 @@ def _first_ready(txn: ReadTxn) -> Job | None:
 def _is_void(job: Job) -> bool:
     """Whether the claim on a running job counts no more."""
     process, _, _ = job.owner.partition("/")
-    return is_alive(process) is False or time.time_ns() - job.renewed_ns > _STALE_NS
+    alive = is_alive(process)
+    if alive is None:  # in another container: all there is to go by is the time
+        return time.time_ns() - job.renewed_ns > _STALE_NS
+    return not alive

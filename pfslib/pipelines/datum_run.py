@@ -102,7 +102,8 @@ class DatumRun:
         )
 
     def _why_failed(self, outcome: Outcome) -> str:
-        if outcome.exit_code in {0, *self._pipeline.transform.accept_return_code}:
+        accepted = {0, *self._pipeline.transform.accept_return_code}
+        if outcome.exit_code in accepted and not outcome.reason:
             return ""
         return outcome.reason or f"the command exited with code {outcome.exit_code}"
 
@@ -113,7 +114,9 @@ class DatumRun:
         try:
             edits = list(read_tree(out, writer, links_inside=True))
         except (PfsError, OSError) as error:
-            reason = record.reason or f"its output cannot be kept: {error}"
+            reason = record.reason or f"its output cannot be kept: {error}".replace(
+                str(out), "/pfs/out"
+            )
             record = msgspec.structs.replace(record, reason=reason)
         with writer.writing() as txn:
             root = self._write_output(txn, edits)

@@ -19,6 +19,9 @@ from pfslib.trees.edit import Edit, Op, apply_edits
 from pfslib.trees.glob import glob_entries
 from pfslib.trees.nodestore import TreeCache
 
+_TAKEN = frozenset({"PATH", "HOME", "LANG", "PWD", "SHELL", "USER", "TMPDIR", "IFS"})
+"""Variables that an input of that name must not overwrite."""
+
 Datum = tuple[DatumInput, ...]
 """The smallest unit of work: what it sees of each input."""
 
@@ -78,7 +81,8 @@ def environment(job: Job, pipeline: Pipeline, datum: Datum, key: bytes) -> dict[
     }
     for item, source in zip(datum, job.inputs, strict=True):
         below = item.path.decode("utf-8", "surrogateescape")
-        variables[item.name] = f"/pfs/{item.name}" + (f"/{below}" if below else "")
+        if item.name not in _TAKEN:
+            variables[item.name] = f"/pfs/{item.name}" + (f"/{below}" if below else "")
         variables[f"{item.name}_COMMIT"] = source.commit
         variables[f"PACH_{source.repo.upper()}_COMMIT_ID"] = source.commit
     variables.update(pipeline.transform.env)

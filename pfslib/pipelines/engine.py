@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
@@ -66,22 +66,31 @@ class Engine:
             The jobs this call finished, in order, failed ones included.
 
         Raises:
-            RunnerError: A runner is unable to work; its job stays in the queue.
+            RunnerError: A runner is unable to work: the jobs of that pipeline stay in the queue;
+                those of all others were run before this is raised.
             MountError: The inputs cannot be mounted.
         """
         finished: list[Job] = []
+        unable: dict[str, Exception] = {}
         with ExitStack() as stack:
             workshop = _Workshop(self._store_dir, self._choose_runner, stack, self._owner)
             while True:
                 create_jobs(self._kv)
-                claim = claim_next(self._kv, self._owner)
+                claim = claim_next(self._kv, self._owner, without=unable)
                 if claim is not None:
-                    with suppress(ClaimLostError, JobNotFoundError, PipelineNotFoundError):
+                    try:
                         finished.append(self._run(claim, workshop))
+                    except (ClaimLostError, JobNotFoundError, PipelineNotFoundError):
+                        continue
+                    except Exception as problem:
+                        unable[claim.job.pipeline] = problem
                 elif self._nothing_elsewhere():
-                    return finished
+                    break
                 else:
                     time.sleep(_POLL_S)
+        for error in unable.values():
+            raise error
+        return finished
 
     def _run(self, claim: Claim, workshop: _Workshop) -> Job:
         self._progress(claim.job)
@@ -98,7 +107,8 @@ class Engine:
                 workshop.inputs_at(),
                 workshop.scratch / claim.job.id,
             )
-            job = execute(self._kv, self._cache, claim, pipeline, session.image_digest, datums)
+            with claim.kept(self._kv):
+                job = execute(self._kv, self._cache, claim, pipeline, session.image_digest, datums)
         except BaseException:
             workshop.close_sessions()
             claim.release(self._kv)

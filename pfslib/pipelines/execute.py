@@ -10,14 +10,14 @@ import msgspec
 
 from pfslib.commits.branches import find_branch
 from pfslib.commits.finish import publish
-from pfslib.commits.refs import get_commit
+from pfslib.commits.refs import find_commit, get_commit
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
 from pfslib.kv.tables import id_key
 from pfslib.model.errors import HeadMovedError, PathClashError
 from pfslib.model.history import CommitLink, OpenCommit
 from pfslib.model.nodes import Entry
 from pfslib.model.work import Counts, DatumRecord, DatumState, Job, JobState, Pipeline
-from pfslib.pipelines.claims import RENEWAL_S, Claim
+from pfslib.pipelines.claims import Claim
 from pfslib.pipelines.datum_run import DatumRun
 from pfslib.pipelines.datums import Datum, datum_key, list_datums_of
 from pfslib.pipelines.ledger import find_result
@@ -26,6 +26,15 @@ from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
 from pfslib.trees.edit import Edit, apply_edits
 from pfslib.trees.nodestore import TreeCache
+
+
+def _missing_input(kv: KV, job: Job) -> str:
+    """Why the job cannot run: an input commit was deleted by force. Empty when it can."""
+    with kv.read() as txn:
+        for item in job.inputs:
+            if find_commit(txn, item.commit) is None:
+                return f"its input commit {item.commit} of repo {item.repo} was deleted"
+    return ""
 
 
 class _Plan(msgspec.Struct):
@@ -55,8 +64,10 @@ def execute(
         ClaimLostError: Another process took the job over; nothing was published by this one.
         RunnerError: The runner is unable to work; the job stays unfinished.
     """
+    if missing := _missing_input(kv, claim.job):
+        return _conclude(kv, cache, claim, pipeline, [], missing)
     plan = _plan(kv, cache, claim, pipeline, image_digest)
-    records = _run_all(kv, claim, plan, datums, pipeline.parallelism)
+    records = _run_all(plan, datums, pipeline.parallelism)
     for number, record in records.items():
         plan.outputs[number] = record.output
     failed = [record for record in records.values() if record.state == DatumState.FAILED]
@@ -79,10 +90,8 @@ def _plan(kv: KV, cache: TreeCache, claim: Claim, pipeline: Pipeline, image_dige
     return plan
 
 
-def _run_all(
-    kv: KV, claim: Claim, plan: _Plan, datums: DatumRun, parallelism: int
-) -> dict[int, DatumRecord]:
-    """Run what is left to run, as many at once as the spec says, keeping the claim alive."""
+def _run_all(plan: _Plan, datums: DatumRun, parallelism: int) -> dict[int, DatumRecord]:
+    """Run what is left to run, as many at once as the spec says."""
     if not plan.to_run:
         return {}
     records: dict[int, DatumRecord] = {}
@@ -95,8 +104,7 @@ def _run_all(
                     waiting[threads.submit(datums.run, *task)] = task[0]
                 if not waiting:
                     return records
-                done, _ = wait(waiting, RENEWAL_S, FIRST_COMPLETED)
-                claim.renew(kv)
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     records[waiting.pop(future)] = future.result()
         except BaseException:
@@ -123,18 +131,21 @@ def _conclude(
     reason: str,
 ) -> Job:
     """Merge and publish; again, if the output branch was moved by hand meanwhile."""
+    clashing = False
     while True:
         writer = ContentWriter(kv)
         with kv.read() as txn:
             parent, base = _output_head(txn, claim.job)
         try:
-            try:
-                edits = merge_edits(kv, base, outputs, pipeline.output_merge, cache, writer)
-            except PathClashError as clash:
+            if clashing:
                 # There is no one output to show, and the one before is not this job's.
-                reason, base, edits = reason or str(clash), None, []
+                base, edits = None, []
+            else:
+                edits = merge_edits(kv, base, outputs, pipeline.output_merge, cache, writer)
             with writer.writing() as txn:
                 return _publish(txn, cache, claim, parent, base, edits, reason)
+        except PathClashError as clash:
+            reason, clashing = reason or str(clash), True
         except HeadMovedError:
             continue
         finally:

@@ -77,6 +77,8 @@ def delete_pipeline(txn: WriteTxn, name: str, *, keep_repo: bool = False) -> Non
         StillNeededError: Something was made from its output.
     """
     get_pipeline(txn, name)
+    if not keep_repo:
+        _check_unread(txn, name)
     for job in [job for job in list_jobs(txn) if job.pipeline == name]:
         delete_job(txn, job)
     txn.delete(Table.PIPELINES, name_key(name))
@@ -87,19 +89,27 @@ def delete_pipeline(txn: WriteTxn, name: str, *, keep_repo: bool = False) -> Non
     put_repo(txn, msgspec.structs.replace(repo, pipeline=""))
 
 
+def _check_unread(txn: ReadTxn, repo: str) -> None:
+    for pipeline in list_pipelines(txn):
+        if any(item.repo == repo for item in pipeline.inputs):
+            raise StillNeededError(
+                f"cannot delete repo {repo}: it is the input of pipeline {pipeline.name}",
+                hint=f"`pfs delete-pipeline {pipeline.name}` first, or keep the repo",
+            )
+
+
 def check_unused(txn: ReadTxn, repo: str) -> None:
     """Make sure that no pipeline reads or writes a repo.
 
     Raises:
         StillNeededError: One does.
     """
-    for pipeline in list_pipelines(txn):
-        if repo == pipeline.name or any(item.repo == repo for item in pipeline.inputs):
-            use = "output" if repo == pipeline.name else "input"
-            raise StillNeededError(
-                f"cannot delete repo {repo}: it is the {use} of pipeline {pipeline.name}",
-                hint=f"`pfs delete-pipeline {pipeline.name}` first",
-            )
+    _check_unread(txn, repo)
+    if find_pipeline(txn, repo) is not None:
+        raise StillNeededError(
+            f"cannot delete repo {repo}: it is the output of pipeline {repo}",
+            hint=f"`pfs delete-pipeline {repo}` removes both",
+        )
 
 
 def delete_all(txn: WriteTxn) -> None:

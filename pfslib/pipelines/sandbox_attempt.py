@@ -28,6 +28,10 @@ def zygote_gone() -> RunnerError:
     )
 
 
+_WAIT_MAX_MS = 60_000
+"""poll(2) takes 32 bits of milliseconds; whoever waits longer looks up now and then."""
+
+
 class Conversation:
     """Follows one attempt: takes the answers from its line, and its output into the log."""
 
@@ -69,7 +73,9 @@ class Conversation:
         return self._answers.endswith(b"reaped\n")
 
     def _step(self, deadline: float | None) -> None:
-        wait_ms = None if deadline is None else math.ceil(1000 * (deadline - time.monotonic()))
+        wait_ms = None
+        if deadline is not None:
+            wait_ms = min(math.ceil(1000 * (deadline - time.monotonic())), _WAIT_MAX_MS)
         for descriptor, _ in self._events.poll(wait_ms):
             if descriptor == self._output:
                 if not self._relay():

@@ -109,7 +109,7 @@ def _read_link(
         )
     status = os.stat(name, dir_fd=fd, follow_symlinks=False)
     content = writer.add_bytes(target)
-    return Entry(b"", Kind.SYMLINK, content.size, content.ref, status.st_mtime_ns, b"")
+    return Entry(b"", Kind.SYMLINK, content.size, content.ref, _clamped(status.st_mtime_ns), b"")
 
 
 def _leads_out(target: bytes, path: Parts) -> bool:
@@ -149,13 +149,20 @@ def _read_open_file(fd: int, writer: ContentWriter, shown: str) -> Entry:
     if kind != stat.S_IFREG:
         raise UnsupportedFileError(shown, _WHAT.get(kind, "is no regular file"))
     if status.st_size <= PIECE_MAX:
-        # One read takes a small file whole; it has grown meanwhile if it gives more than stated.
+        # One read takes a small file whole, but of some file systems; or it has grown meanwhile.
         data = os.read(fd, status.st_size + 1)
-        grown = len(data) > status.st_size
-        content = writer.add_blocks(_blocks(fd, data)) if grown else writer.add_bytes(data)
+        whole = len(data) == status.st_size
+        content = writer.add_bytes(data) if whole else writer.add_blocks(_blocks(fd, data))
     else:
         content = writer.add_stream(lambda target: os.readv(fd, [target]))
-    return entry_of(content, executable=bool(status.st_mode & 0o111), mtime_ns=status.st_mtime_ns)
+    return entry_of(
+        content, executable=bool(status.st_mode & 0o111), mtime_ns=_clamped(status.st_mtime_ns)
+    )
+
+
+def _clamped(time_ns: int) -> int:
+    """A time that fits: file systems know years that 64 bits of nanoseconds do not."""
+    return max(-(1 << 63), min(time_ns, (1 << 63) - 1))
 
 
 def entry_of(content: Content, *, executable: bool, mtime_ns: int) -> Entry:

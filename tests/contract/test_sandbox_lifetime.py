@@ -231,7 +231,7 @@ def test_a_kernel_that_forbids_it_is_told_with_the_cure():
     )
     script = (
         "echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --bounding-set=-all"
-        f" {sys.executable} -c {shlex.quote(python)}"
+        f" {shlex.quote(sys.executable)} -c {shlex.quote(python)}"
     )
     done = subprocess.run(
         ["unshare", "--user", "--map-root-user", "sh", "-c", script],

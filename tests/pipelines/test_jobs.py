@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pfslib import Job, JobState, Store
+from pfslib import Job, JobState, RunnerError, Session, StillNeededError, Store
 from pfslib.kv.tables import Table
+from pfslib.pipelines.sandbox_runner import SandboxRunner
 from pfslib.testing.shell_pipelines import commit_files, shell_spec
 
 pytestmark = [pytest.mark.mount, pytest.mark.sandbox]
@@ -351,3 +352,78 @@ def test_an_unchanged_output_adds_no_content(store: Store, run: Run) -> None:
     run()
     with store.kv.read() as txn:
         assert txn.count(Table.CHUNKS) == chunks
+
+
+def test_a_file_where_another_datum_makes_a_directory_fails_the_job(store: Store, run: Run) -> None:
+    store.create_repo("data")
+    lines = [
+        "case $data in */a) echo x > /pfs/out/x;; *) mkdir /pfs/out/x; echo y > /pfs/out/x/y;; esac"
+    ]
+    store.create_pipeline(shell_spec("p", "data", *lines, output_merge="append"))
+    store.create_pipeline(shell_spec("q", "data", "true"))
+    commit_files(store, "data", {"/a": "a", "/b": "b"})
+    states = {job.pipeline: job for job in run()}
+    assert states["p"].state == JobState.FAILURE
+    assert "/x" in states["p"].reason
+    assert states["q"].state == JobState.SUCCESS
+    assert run() == []
+
+
+def test_a_pipeline_that_cannot_run_stops_no_other(store: Store) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("a", "data", "true", transform={"image": "no/such"}))
+    store.create_pipeline(shell_spec("b", "data", "true"))
+    commit_files(store, "data", {"/a": "a"})
+    with pytest.raises(RunnerError):
+        store.run(runner=Refusing(), notice=lambda _: None)
+    assert {job.pipeline: job.state for job in store.list_job()} == {
+        "a": JobState.CREATED,
+        "b": JobState.SUCCESS,
+    }
+
+
+class Refusing:
+    """A runner that can do without images only."""
+
+    name = "refusing"
+
+    def session(self, image: str | None, *, scratch: Path) -> Session:
+        if image:
+            raise RunnerError("no images here")
+        return SandboxRunner().session(None, scratch=scratch)
+
+
+def test_a_repo_that_a_pipeline_reads_is_not_deleted_with_its_own(store: Store, run: Run) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("a", "data", COPY))
+    store.create_pipeline(shell_spec("b", "a", "true"))
+    with pytest.raises(StillNeededError, match="pipeline b"):
+        store.delete_pipeline("a")
+    store.delete_pipeline("b")
+    store.delete_pipeline("a")
+    assert run() == []
+
+
+def test_an_accepted_code_excuses_no_timeout(store: Store, run: Run) -> None:
+    store.create_repo("data")
+    store.create_pipeline(
+        shell_spec(
+            "slow",
+            "data",
+            "echo half > /pfs/out/o; sleep 60",
+            transform={"accept_return_code": [137]},
+            datum_timeout="300ms",
+        )
+    )
+    commit_files(store, "data", {"/a": "a"})
+    (job,) = run()
+    assert job.state == JobState.FAILURE
+    assert "timed out" in job.reason
+
+
+def test_an_input_named_like_a_variable_of_the_system(store: Store, run: Run) -> None:
+    store.create_repo("PATH")
+    store.create_pipeline(shell_spec("p", "PATH", "cat /pfs/PATH/a > /pfs/out/a"))
+    commit_files(store, "PATH", {"/a": "a"})
+    (job,) = run()
+    assert job.state == JobState.SUCCESS

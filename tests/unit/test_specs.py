@@ -1,0 +1,125 @@
+"""Specs: both forms, and a sentence that names the field for all that is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pfslib import InvalidSpecError
+from pfslib.model.specs import parse_specs, pipeline_of
+from pfslib.model.work import Input, Merge
+
+POST = Path(__file__).parents[2] / "examples/go_stats/pipeline.json"
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "pipeline": {"name": "p"},
+        "transform": {"cmd": ["sh"]},
+        "input": {"pfs": {"repo": "r", "glob": "/*"}},
+    }
+    return {**base, **changes}
+
+
+def test_the_posts_own_file() -> None:
+    (pipeline,) = parse_specs(POST.read_text())
+    assert pipeline.name == "stats"
+    assert pipeline.transform.image == "dwhitena/stats"
+    assert pipeline.transform.cmd == ("/bin/bash",)
+    assert pipeline.transform.stdin[1] == "REPONAME=`cat $filename`"
+    assert pipeline.inputs == (Input("projects", "projects", "", "/*"),)
+    assert (pipeline.parallelism, pipeline.output_merge) == (1, Merge.APPEND)
+
+
+def test_the_modern_form() -> None:
+    pipeline = pipeline_of(spec(datum_timeout="1h30m", parallelism_spec={"constant": 3}))
+    assert pipeline.inputs == (Input("r", "r", "master", "/*"),)
+    assert (pipeline.output_branch, pipeline.output_merge) == ("master", Merge.REFUSE)
+    assert (pipeline.datum_timeout_s, pipeline.parallelism) == (5400.0, 3)
+
+
+def test_several_documents_in_one_file() -> None:
+    text = json.dumps(spec()) + "\n\n" + json.dumps(spec(pipeline={"name": "q"}))
+    assert [pipeline.name for pipeline in parse_specs(text)] == ["p", "q"]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_json_that_breaks_off(end: str) -> None:
+    with pytest.raises(InvalidSpecError, match="line"):
+        parse_specs('{"pipeline": {"name": "x"' + end)
+
+
+def test_a_caret_shows_where_it_is_not_json() -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        parse_specs('{\n\t"description": "\u2028",\n\t"pipeline": oops\n}')
+    message = caught.value.message
+    assert "line 3, column 14" in message
+    _, shown, caret = message.split("\n")
+    assert shown.index("oops") == caret.index("^")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"pipeline": {}}, "pipeline"),
+        ({"pipeline": {"name": "a/b"}}, "pipeline.name"),
+        ({"pipeline": {"name": 5}}, "pipeline.name"),
+        ({"transform": {}}, "transform.cmd"),
+        ({"transform": {"cmd": []}}, "transform.cmd"),
+        ({"transform": {"cmd": [""]}}, "transform.cmd[0]"),
+        ({"transform": {"cmd": ["a\0b"]}}, "transform.cmd[0]"),
+        ({"transform": {"cmd": ["sh"], "comand": 1}}, "transform"),
+        ({"transform": {"cmd": ["sh"], "env": {"A=B": "x"}}}, "transform.env"),
+        ({"transform": {"cmd": ["sh"], "image": "\ud800"}}, "transform.image"),
+        ({"transform": {"cmd": ["sh"], "accept_return_code": [1 << 70]}}, "accept_return_code[0]"),
+        ({"transform": {"cmd": ["sh"], "working_dir": "here"}}, "transform.working_dir"),
+        ({"transform": {"cmd": ["sh"], "secrets": []}}, "transform.secrets"),
+        ({"input": {"pfs": {"repo": "r", "glob": "/["}}}, "input.pfs.glob"),
+        ({"input": {"pfs": {"repo": "r"}}}, "input.pfs"),
+        ({"input": {"pfs": {"repo": "p", "glob": "/"}}}, "input"),
+        ({"input": {"pfs": {"repo": "out", "glob": "/"}}}, "input.pfs.name"),
+        ({"input": {"cross": []}}, "input.cross"),
+        ({"input": None}, "input"),
+        ({"inputs": []}, "input"),
+        ({"datum_tries": 0}, "datum_tries"),
+        ({"datum_tries": 1 << 70}, "datum_tries"),
+        ({"datum_timeout": "5"}, "datum_timeout"),
+        ({"datum_timeout": "9" * 400 + "h"}, "datum_timeout"),
+        ({"parallelism_spec": {"constant": -1}}, "parallelism_spec.constant"),
+        ({"parallelism_spec": {"constant": 10**6}}, "parallelism_spec.constant"),
+        ({"parallelism_spec": {"coefficient": float("inf")}}, "parallelism_spec.coefficient"),
+        ({"parallelism_spec": {"strategy": "MANY"}}, "parallelism_spec.strategy"),
+        ({"output_merge": "maybe"}, "output_merge"),
+        ({"egress": {}}, "egress"),
+        ({"inptu": {}}, ""),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        pipeline_of(spec(**changes))
+    assert field in caught.value.field
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  \n", "[]", "5", '{"a": 1, "a": 2}', '{"a": NaN}', "[" * 100_000, "1" * 10_000, '{"a":'],
+)
+def test_text_that_is_no_spec(text: str) -> None:
+    with pytest.raises(InvalidSpecError):
+        parse_specs(text)
+
+
+def test_old_methods_and_their_names() -> None:
+    def old(method: str) -> dict[str, Any]:
+        inputs = [{"repo": {"name": "r"}, "method": method}]
+        return {"pipeline": {"name": "p"}, "transform": {"cmd": ["sh"]}, "inputs": inputs}
+
+    assert pipeline_of(old("reduce")).inputs[0].glob == "/*"
+    assert pipeline_of(old("global")).inputs[0].glob == "/"
+    with pytest.raises(InvalidSpecError) as caught:
+        pipeline_of(old("map"))
+    assert caught.value.field == "inputs[0].method"
+    assert "reduce" in caught.value.hint
