@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -237,7 +238,8 @@ class OpenCommit:
             many = staged_count(txn, record) > _STAGED_MAX
         self._edits.clear()
         if many:
-            self._fold()
+            with suppress(PfsError):  # they are staged, and finishing folds them, too
+                self._fold()
 
     def _check_unended(self) -> None:
         if self._ended:
