@@ -211,7 +211,7 @@ def test_killed_before_any_call(tmp_path):
     calls = calls_of_work(tmp_path)
     assert calls > 300
     source = random.Random(4)
-    for call in sorted(source.sample(range(1, calls + 1), 60)):
+    for call in sorted(source.sample(range(1, calls + 1), 30)):
         path = tmp_path / f"{call}"
         pfslib.init(path).close()
         code, said = die_at(path, call)

@@ -209,5 +209,5 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStoreMachine = pytest.mark.slow(StoreMachine.TestCase)
 TestStoreMachine.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None, report_multiple_bugs=False
+    max_examples=100, stateful_step_count=40, deadline=None, report_multiple_bugs=False
 )

@@ -8,6 +8,7 @@ from itertools import accumulate
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyfastcdc import FastCDC
 from pyfastcdc.py import FastCDC as PlainFastCDC
 
 from pfslib.chunks.split import CHUNK_AVERAGE, CHUNK_MAX, CHUNK_MIN, cut, reader_of
@@ -24,6 +25,7 @@ def chunks_of(data: bytes) -> list[bytes]:
     return [bytes(chunk) for chunk in cut(reader_of([data]))]
 
 
+LARGE = st.builds(noise, st.integers(MIB, 6 * MIB), st.integers(0, 5))
 DATA = st.builds(noise, st.sampled_from(BORDER_SIZES) | st.integers(0, 2 * MIB), st.integers(0, 5))
 
 
@@ -96,10 +98,17 @@ def test_cutting_on_from_an_old_cut_gives_the_old_cuts(size, more):
     assert cut_sizes([data[start:]]) == new[len(old[:-1]) :]
 
 
+@settings(max_examples=20)
+@given(data=LARGE)
+def test_cuts_are_those_of_the_whole_stream_at_once(data):
+    at_once = FastCDC(avg_size=CHUNK_AVERAGE, min_size=CHUNK_MIN, max_size=CHUNK_MAX)
+    assert cut_sizes([data]) == [chunk.length for chunk in at_once.cut_buf(data)]
+
+
 def test_cuts_are_those_of_the_plain_python_twin():
     plain = PlainFastCDC(avg_size=CHUNK_AVERAGE, min_size=CHUNK_MIN, max_size=CHUNK_MAX)
     text = b"".join(b"line %d of a text that has some structure\n" % n for n in range(20_000))
-    for data in (noise(MIB), text, bytes(600_000), noise(CHUNK_MIN), b"x"):
+    for data in (noise(3 * MIB), text, bytes(600_000), noise(CHUNK_MIN), b"x"):
         assert cut_sizes([data]) == [chunk.length for chunk in plain.cut_buf(data)]
 
 

@@ -426,6 +426,14 @@ def test_only_what_changes_gets_new_times_and_origins(trees):
     assert (root.origin, root.mtime_ns) == (OTHER_ORIGIN, 9)
 
 
+def test_what_is_put_again_beside_a_change_keeps_its_time_and_origin(trees):
+    root = trees.apply(trees.empty, trees.put("d/same", b"1"), trees.put("d/other", b"1"))
+    changes = [trees.put("d/same", b"1", mtime_ns=5), trees.put("d/other", b"2", mtime_ns=5)]
+    changed = trees.apply(root, *changes, origin=OTHER_ORIGIN, now_ns=9)
+    assert trees.get(changed, "d/same") == trees.get(root, "d/same")
+    assert trees.get(changed, "d/other").origin == OTHER_ORIGIN
+
+
 def test_the_executable_bit_alone_is_a_change(trees):
     root = trees.apply(trees.empty, trees.put("f", b"1"))
     changed = trees.apply(root, trees.put("f", b"1", Kind.EXECUTABLE))

@@ -12,6 +12,7 @@ import pfslib
 from pfslib.commits.branches import advance, delete_branch, get_branch
 from pfslib.kv.tables import Table, id_key
 from pfslib.testing.strategies import noise
+from pfslib.trees.contents import ContentWriter
 
 
 def count(store: pfslib.Store, table: Table) -> int:
@@ -209,6 +210,22 @@ def test_writers_into_one_open_commit_all_count(store, repo):
     lines = commit.get_file("/log").split()
     assert lines == [b"%c%d" % (who, number) for number in range(20) for who in b"ab"]
     assert commit.files == 21
+
+
+def test_an_append_that_comes_while_others_are_joined_counts(store, repo, monkeypatch):
+    started = repo.start_commit()
+    started.put_file("/log", b"1", append=True)
+    twin = store.open_commit("repo", "master")
+    late = [b"2", b"3"]
+    concatenate = ContentWriter.concatenate
+
+    def join(*arguments):
+        if late:
+            twin.put_file("/log", late.pop(0), append=True)
+        return concatenate(*arguments)
+
+    monkeypatch.setattr(ContentWriter, "concatenate", join)
+    assert started.finish().get_file("/log") == b"123"
 
 
 def test_a_clash_in_a_started_commit_leaves_it_open(store, repo):
