@@ -6,9 +6,11 @@ command runs that does.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -59,6 +61,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     Args:
         args: The words after `pfs`; None for those of this process.
     """
+    _open_closed_streams()
     _never_fail_to_print()
     try:
         code = cli.main(args, PROGRAM, standalone_mode=False)
@@ -66,7 +69,24 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except BaseException as error:
         code = report(error)
+        _print_no_more()
     sys.exit(code)
+
+
+def _print_no_more() -> None:
+    """Keep the interpreter from trying once more, at its end, to print what could not be."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 1)
+
+
+def _open_closed_streams() -> None:
+    """Let `pfs ... >&-` print into nothing, as other commands do."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _never_fail_to_print() -> None:

@@ -11,9 +11,10 @@ import msgspec
 
 from pfslib.kv.protocol import KV, WriteTxn
 from pfslib.kv.tables import id_key
-from pfslib.model.errors import PfsError
+from pfslib.model.errors import MountError, PfsError
 from pfslib.model.nodes import Entry
 from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
+from pfslib.mounts.mountinfo import is_alive
 from pfslib.pipelines.claims import Claim
 from pfslib.pipelines.datums import Datum, environment, write_input_tree
 from pfslib.pipelines.ledger import put_datum, put_log, put_result
@@ -26,6 +27,14 @@ from pfslib.trees.nodestore import TreeCache
 
 LOG_BYTES_MAX: Final = 1 << 20
 """Of what an attempt prints, this much is kept: its beginning and its end."""
+
+
+class InputsLostError(MountError):
+    """The mount that shows the inputs has died under an attempt."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(f"the mount of the inputs at {path} has gone while a datum was running")
 
 
 class DatumRun:
@@ -69,6 +78,9 @@ class DatumRun:
             out.mkdir(parents=True)
             try:
                 outcome = self._session.run(self._attempt(folder, root, datum, key))
+                if not is_alive(self._inputs_at):
+                    # Whatever came out was made of inputs that were not there.
+                    raise InputsLostError(str(self._inputs_at))
                 record = msgspec.structs.replace(
                     record,
                     exit_code=outcome.exit_code,

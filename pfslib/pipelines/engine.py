@@ -5,16 +5,16 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
 from pfslib.kv.process import is_alive
 from pfslib.kv.protocol import KV
-from pfslib.model.errors import JobNotFoundError, PipelineNotFoundError
+from pfslib.model.errors import JobNotFoundError, MountError, PipelineNotFoundError
 from pfslib.model.work import Job, Pipeline
-from pfslib.mounts.mounting import mount
+from pfslib.mounts.mounting import Mounted, mount
 from pfslib.pipelines.claims import (
     Claim,
     ClaimLostError,
@@ -22,7 +22,7 @@ from pfslib.pipelines.claims import (
     new_owner,
     running_elsewhere,
 )
-from pfslib.pipelines.datum_run import DatumRun
+from pfslib.pipelines.datum_run import DatumRun, InputsLostError
 from pfslib.pipelines.execute import execute
 from pfslib.pipelines.ledger import get_pipeline
 from pfslib.pipelines.runner import Runner, Session
@@ -31,6 +31,8 @@ from pfslib.trees.nodestore import TreeCache
 
 SCRATCH = "scratch"
 _POLL_S: Final = 0.05
+_MOUNTS_LOST_MAX: Final = 3
+"""So often the inputs are mounted anew in one run, when their server dies."""
 
 ChooseRunner = Callable[[Pipeline, Path], Runner]
 """Gives the runner of a pipeline; the path is where every tree of the store is mounted by key."""
@@ -72,6 +74,7 @@ class Engine:
         """
         finished: list[Job] = []
         unable: dict[str, Exception] = {}
+        mounts_lost = 0
         with ExitStack() as stack:
             workshop = _Workshop(self._store_dir, self._choose_runner, stack, self._owner)
             while True:
@@ -82,6 +85,10 @@ class Engine:
                         finished.append(self._run(claim, workshop))
                     except (ClaimLostError, JobNotFoundError, PipelineNotFoundError):
                         continue
+                    except InputsLostError as problem:
+                        mounts_lost += 1
+                        if mounts_lost > _MOUNTS_LOST_MAX:
+                            unable[claim.job.pipeline] = problem
                     except Exception as problem:
                         unable[claim.job.pipeline] = problem
                 elif self._nothing_elsewhere():
@@ -110,7 +117,7 @@ class Engine:
             with claim.kept(self._kv):
                 job = execute(self._kv, self._cache, claim, pipeline, session.image_digest, datums)
         except BaseException:
-            workshop.close_sessions()
+            workshop.start_over()
             claim.release(self._kv)
             raise
         self._progress(job)
@@ -131,12 +138,12 @@ class _Workshop:
         self._choose_runner = choose_runner
         self._stack = stack
         self._sessions: dict[tuple[str, str], Session] = {}
-        self._inputs: Path | None = None
+        self._mounted: Mounted | None = None
         _sweep(store_dir / SCRATCH)
         self.scratch = store_dir / SCRATCH / owner.replace("/", "~")
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         stack.callback(shutil.rmtree, self.scratch, ignore_errors=True)
-        stack.callback(self.close_sessions)
+        stack.callback(self.start_over)
 
     def session(self, pipeline: Pipeline) -> Session:
         """The session for a pipeline's image, made when first needed."""
@@ -148,6 +155,14 @@ class _Workshop:
             self._sessions[key] = session
         return self._sessions[key]
 
+    def start_over(self) -> None:
+        """Give up what may be broken; it is made again when it is needed."""
+        self.close_sessions()
+        mounted, self._mounted = self._mounted, None
+        if mounted is not None:
+            with suppress(MountError):
+                mounted.unmount()
+
     def close_sessions(self) -> None:
         """Kill what still runs in them; new ones are made when they are needed."""
         for session in self._sessions.values():
@@ -156,10 +171,10 @@ class _Workshop:
 
     def inputs_at(self) -> Path:
         """Where every tree of the store is mounted by its key, from the first use on."""
-        if self._inputs is None:
-            mounted = mount(self._store_dir, "roots", None, fsname=f"pfs:{self._store_dir}")
-            self._inputs = self._stack.enter_context(mounted)
-        return self._inputs
+        if self._mounted is None:
+            source = f"pfs:{self._store_dir}"
+            self._mounted = mount(self._store_dir, "roots", None, fsname=source)
+        return self._mounted.path
 
 
 def _sweep(scratch: Path) -> None:

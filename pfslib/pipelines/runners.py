@@ -59,7 +59,7 @@ class RunnerChoice:
         image = self._local_image(name) if name else None
         # An image that somebody put into this very store is meant to be used.
         by_itself = self._wanted == AUTO and name and image is None
-        if self._wanted == DOCKER or (by_itself and not self._docker_problem()):
+        if (self._wanted == DOCKER and name) or (by_itself and not self._docker_problem()):
             from pfslib.pipelines.docker_runner import DockerRunner
 
             return DockerRunner()

@@ -135,8 +135,8 @@ CASES: list[tuple[list[str], bytes, int, str]] = [
     (["create-image", "new", "gone"], b"", 1, "gone: No such file"),
     # specs
     (["create-pipeline"], b"", 2, "the file is empty"),
-    (["create-pipeline"], b'{\n  "a": 1,\n  }', 2, "line 3, column 3"),
-    (["create-pipeline"], b'{\n  "a": 1,\n  }', 2, "\n      }\n      ^\n"),
+    (["create-pipeline"], b'{\n  "a": 1,\n  b}', 2, "line 3, column 3"),
+    (["create-pipeline"], b'{\n  "a": 1,\n  b}', 2, "\n      b}\n      ^\n"),
     (["create-pipeline"], b"\xff\xfe{}", 2, "byte 0 is not UTF-8"),
     (["create-pipeline"], b"[]", 2, "a JSON object is needed"),
     (["create-pipeline"], spec(transform={}), 2, "transform.cmd: a command is needed"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -116,3 +118,29 @@ def test_an_interrupted_run_gives_its_job_back(store: Store, tmp_path: Path) -> 
         for path in Path("/proc").glob("[0-9]*/cmdline")
         if path.exists() and path.read_bytes() == b"sleep\x0060\x00"
     ]
+
+
+def test_a_mount_that_dies_under_a_datum_spoils_no_result(
+    store: Store, run: Callable[[], list[Job]], tmp_path: Path
+) -> None:
+    """What a command made of inputs that were gone is not kept, and no try is counted."""
+    store.create_repo("data")
+    mark = tmp_path / "mark"
+    lines = [f"touch {mark}", f"[ -e {mark}.second ] || sleep 2", f"touch {mark}.second"]
+    store.create_pipeline(shell_spec("p", "data", "set +e", *lines, "cat $data > /pfs/out/x; true"))
+    commit_files(store, "data", {"/a": "content"})
+
+    def kill_the_server() -> None:
+        wait_for(mark.exists)
+        for children in Path("/proc/self/task").glob("*/children"):
+            for pid in children.read_text().split():
+                if b"pfsfuse" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(int(pid), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_server)
+    killer.start()
+    (job,) = run()
+    killer.join()
+    assert job.state == JobState.SUCCESS
+    assert store.commit("p@master").get_file("/x") == b"content"
+    assert [attempt for _, attempt, _ in store.get_logs(job.id)] == [1]
