@@ -20,6 +20,8 @@ import lmdb
 
 from pfslib.kv.fork import traffic
 from pfslib.kv.gate import WriteGate
+from pfslib.kv.presence import Presence
+from pfslib.kv.process import is_running
 from pfslib.kv.protocol import Pair
 from pfslib.kv.tables import LAST_TABLE, Table
 from pfslib.model.errors import (
@@ -200,13 +202,15 @@ class LmdbKV:
     def _start(self) -> None:
         self._gate = WriteGate(self.directory / GATE_FILE)
         self._env: lmdb.Environment | None = _open_environment(self.directory)
+        self._presence = Presence(self.directory)
         with _translated(self.directory):
-            self._env.reader_check()
+            _clear_dead_readers(self._env)
 
     def _stop(self) -> None:
         if self._env is not None:
             self._env.close()
             self._env = None
+            self._presence.close()
             self._gate.close()
 
     def _leave_behind(self) -> None:
@@ -273,6 +277,16 @@ def create_environment(directory: Path) -> None:
         env.sync(True)  # noqa: FBT003 - the binding's own signature
     finally:
         env.close()
+
+
+def _clear_dead_readers(env: lmdb.Environment) -> None:
+    """Give back the slots of readers that were killed, so that the pages they saw can be reused.
+
+    LMDB's own check also takes a process for dead that lost its locks by a plain copy of the store.
+    """
+    first_words = (line.split(maxsplit=1)[0] for line in env.readers().splitlines())
+    if not all(is_running(int(word)) for word in first_words if word.isdecimal()):
+        env.reader_check()
 
 
 def _open_environment(directory: Path) -> lmdb.Environment:

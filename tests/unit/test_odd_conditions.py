@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 
 import pfslib
@@ -14,12 +15,11 @@ def test_a_plain_copy_of_the_open_store_lets_no_two_writers_in(store, repo, star
     turns = 40
     other = start_script(
         """
-        with pfslib.open(sys.argv[1]) as store:
-            repo = store.repo("repo")
-            for number in range(int(sys.argv[2])):
-                with repo.commit("other") as commit:
+        for number in range(int(sys.argv[2])):
+            with pfslib.open(sys.argv[1]) as store:
+                with store.repo("repo").commit("other") as commit:
                     commit.put_file("/f", f"{number}")
-            say("done")
+        say("done")
         """,
         store.path,
         turns,
@@ -32,6 +32,14 @@ def test_a_plain_copy_of_the_open_store_lets_no_two_writers_in(store, repo, star
     for branch in ("mine", "other"):
         commits = list(repo.list_commit(branch))
         assert [commit.get_file("/f") for commit in commits] == [b"%d" % n for n in range(turns)]
+
+
+def test_a_plain_copy_takes_no_reader_its_protection(store, repo, run_script, tmp_path):
+    """A process that opens the store must not take this one, which lost its locks, for dead."""
+    with store.kv.read():
+        shutil.copytree(store.path, tmp_path / "copy")
+        run_script("pfslib.open(sys.argv[1]).close()", store.path)
+        assert f"{os.getpid()} " in store.kv._kv._env.readers()
 
 
 def test_history_is_ordered_by_parents_not_by_clocks(store, repo, monkeypatch):
