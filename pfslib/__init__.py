@@ -10,6 +10,7 @@ bottom up, each importing only from those before it::
     commits    history, references, provenance
     mounts     a commit as a directory, served by a process of its own (pfsfuse)
     pipelines  commits in, commands in the middle, commits out
+    maintenance  what is garbage, what is damaged, what there is
     api        the handles a user holds
     cli        the `pfs` command
 
@@ -23,12 +24,25 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
-    from pfslib.api.info import BranchInfo, FileInfo, OpenCommitInfo, RepoInfo
+    from pfslib.api.differences import DiffEntry
+    from pfslib.api.info import (
+        BranchInfo,
+        FileInfo,
+        FoundCommit,
+        HeadMove,
+        OpenCommitInfo,
+        RepoInfo,
+        TagInfo,
+    )
     from pfslib.api.open_commit import OpenCommit
     from pfslib.api.repo import Repo
-    from pfslib.api.store import Store, init, open  # noqa: A004
+    from pfslib.api.store import Store, init, open, recover  # noqa: A004
     from pfslib.api.tree import Tree
     from pfslib.api.tree_source import TreeSource, open_trees
+    from pfslib.maintenance.findings import Problem
+    from pfslib.maintenance.fsck import FsckReport
+    from pfslib.maintenance.gc import GcReport
+    from pfslib.maintenance.stats import StoreStats
     from pfslib.model.errors import (
         AlreadyExistsError,
         BranchBusyError,
@@ -71,26 +85,38 @@ if TYPE_CHECKING:
         WrongKindError,
     )
     from pfslib.model.nodes import Entry, Kind
+    from pfslib.model.removal import Removal
     from pfslib.model.work import DatumRecord, Image, Job, JobState, Pipeline
     from pfslib.mounts.mounting import Mounted
     from pfslib.pipelines.runner import Attempt, Outcome, Runner, Session
+    from pfslib.trees.export import Exported
 
 _HOME = {
+    "StoreStats": "pfslib.maintenance.stats",
+    "Problem": "pfslib.maintenance.findings",
+    "GcReport": "pfslib.maintenance.gc",
+    "FsckReport": "pfslib.maintenance.fsck",
     "Commit": "pfslib.api.commit",
+    "DiffEntry": "pfslib.api.differences",
     "BranchInfo": "pfslib.api.info",
     "FileInfo": "pfslib.api.info",
+    "FoundCommit": "pfslib.api.info",
+    "HeadMove": "pfslib.api.info",
     "OpenCommitInfo": "pfslib.api.info",
     "RepoInfo": "pfslib.api.info",
+    "TagInfo": "pfslib.api.info",
     "OpenCommit": "pfslib.api.open_commit",
     "Repo": "pfslib.api.repo",
     "Store": "pfslib.api.store",
     "init": "pfslib.api.store",
     "open": "pfslib.api.store",
+    "recover": "pfslib.api.store",
     "Tree": "pfslib.api.tree",
     "TreeSource": "pfslib.api.tree_source",
     "open_trees": "pfslib.api.tree_source",
     "Entry": "pfslib.model.nodes",
     "Kind": "pfslib.model.nodes",
+    "Removal": "pfslib.model.removal",
     "DatumRecord": "pfslib.model.work",
     "Image": "pfslib.model.work",
     "Job": "pfslib.model.work",
@@ -101,6 +127,7 @@ _HOME = {
     "Outcome": "pfslib.pipelines.runner",
     "Runner": "pfslib.pipelines.runner",
     "Session": "pfslib.pipelines.runner",
+    "Exported": "pfslib.trees.export",
     "AlreadyExistsError": "pfslib.model.errors",
     "BranchBusyError": "pfslib.model.errors",
     "BranchNotFoundError": "pfslib.model.errors",
@@ -156,8 +183,14 @@ __all__ = [
     "ConflictError",
     "CorruptionError",
     "DatumRecord",
+    "DiffEntry",
     "Entry",
+    "Exported",
     "FileInfo",
+    "FoundCommit",
+    "FsckReport",
+    "GcReport",
+    "HeadMove",
     "HeadMovedError",
     "Image",
     "ImageNotFoundError",
@@ -186,6 +219,8 @@ __all__ = [
     "PfsError",
     "Pipeline",
     "PipelineNotFoundError",
+    "Problem",
+    "Removal",
     "Repo",
     "RepoInfo",
     "RepoNotFoundError",
@@ -198,6 +233,8 @@ __all__ = [
     "StoreClosedError",
     "StoreFullError",
     "StoreNotFoundError",
+    "StoreStats",
+    "TagInfo",
     "Tree",
     "TreeSource",
     "UnknownFormatError",
@@ -208,6 +245,7 @@ __all__ = [
     "init",
     "open",
     "open_trees",
+    "recover",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from functools import lru_cache
@@ -15,6 +16,7 @@ from pfslib import (
     PathNotFoundError,
 )
 
+_log = logging.getLogger("pfsfuse")
 _ROOT_KEY_SIZE: Final = 32
 _TREES_KEPT: Final = 256
 
@@ -47,6 +49,14 @@ class Trees(Protocol):
 
         Raises:
             NotFoundError: There is none.
+        """
+        ...
+
+    def pin(self, root: bytes, /) -> object:
+        """Keep a tree from gc as long as the store is open.
+
+        Raises:
+            OSError: It cannot be.
         """
         ...
 
@@ -158,4 +168,8 @@ def open_view(store: Trees, text: str) -> View:
     if kind != "tree" or root is None:
         message = f"view {text!r} invalid"
         raise InvalidInputError(message, hint="it is 'roots' or 'tree:' and 64 hex digits")
+    try:
+        store.pin(root)
+    except OSError as error:  # a full disk, or one that cannot be written: it can still be read
+        _log.warning("the mount does not keep its commit from gc: %s", error)
     return TreeView(store.tree(root))

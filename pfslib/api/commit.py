@@ -7,22 +7,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfslib.api.info import FileInfo, when
+from pfslib.api.differences import DiffEntry, diff_commits, diff_text
+from pfslib.api.info import FoundCommit, when
+from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
 from pfslib.commits import provenance
+from pfslib.commits.find import find_changes
 from pfslib.commits.refs import find_commit
-from pfslib.model.errors import IsADirectoryInCommitError
-from pfslib.model.globs import compile_glob
+from pfslib.kv.short_reads import ShortReads
+from pfslib.model.errors import CommitNotFoundError
 from pfslib.model.history import Commit as CommitRecord
-from pfslib.model.paths import join_path, split_path
-from pfslib.trees.glob import glob_entries
+from pfslib.model.paths import split_path
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
     from pfslib.mounts.mounting import Mounted
 
 
-class Commit:
+class Commit(ReadVerbs):
     """An immutable state of a repo.
 
     Obtained from ``store["repo@ref"]``, ``store.commit(...)`` or ``repo.list_commit()``. Cheap to
@@ -33,7 +35,9 @@ class Commit:
         self._store = store
         self.record = record
         where = f"commit {record.id} of repo {record.repo}"
-        self.tree = Tree(store.kv, record.root, store.cache, where=where)
+        self.tree = Tree(
+            store.kv, record.root, store.cache, where=where, check_there=self.check_there
+        )
 
     def __repr__(self) -> str:
         return f"<Commit {self}>"
@@ -116,6 +120,16 @@ class Commit:
 
     # --- history -------------------------------------------------------------------------
 
+    def check_there(self) -> None:
+        """See that it has not been deleted.
+
+        Raises:
+            CommitNotFoundError: It has.
+        """
+        with self._store.kv.read() as txn:
+            if find_commit(txn, self.id) is None:
+                raise CommitNotFoundError(self.repo, self.id, hint="it was deleted")
+
     def parent(self) -> Commit | None:
         """The commit it was made on top of; None for the first."""
         if not self.record.parent:
@@ -139,70 +153,65 @@ class Commit:
             records = [find_commit(txn, link.id) for link in links]
         return [Commit(self._store, record) for record in records if record is not None]
 
-    # --- files ---------------------------------------------------------------------------
+    def find_commit(self, path: str) -> Iterator[FoundCommit]:
+        """The commits that changed what is at a path, from this one back, newest first.
 
-    def get_file(self, path: str, offset: int = 0, size: int | None = None) -> bytes:
-        """Bytes of a file.
+        Deleting it is a change, too; of a directory, so is any change below it.
+
+        Cost: one look-up of the path for each commit of the history, as the iterator goes on.
+        """
+        txn, cache = ShortReads(self._store.kv), self._store.cache
+        for record, old, new in find_changes(txn, self.record, split_path(path), cache):
+            yield FoundCommit.of(Commit(self._store, record), old, new)
+
+    # --- differences ---------------------------------------------------------------------
+
+    def diff(self, other: Commit | None = None, path: str = "/") -> Iterator[DiffEntry]:
+        """The files and links that differ from another commit, in path order.
+
+        Args:
+            other: The commit to compare to, of any repo of the store; None for the parent, or for
+                the empty tree if there is none.
+            path: The directory or file to look at.
+
+        Raises:
+            PathNotFoundError: Neither commit has it.
+
+        Cost: O(log n) for each difference, whatever the size of the commits. Times alone are no
+        difference.
+        """
+        return diff_commits(self._store, self._or_parent(other), self, path)
+
+    def text_diff(self, path: str, other: Commit | None = None, *, context: int = 3) -> str:
+        """The lines of a text file that differ from another commit, as a unified diff.
 
         Args:
             path: The file.
-            offset: First byte; beyond the end gives nothing.
-            size: Most bytes; None for all that follow.
+            other: The commit to compare to; None for the parent.
+            context: How many equal lines to show around each difference.
+
+        Returns:
+            The diff, empty if nothing differs; for files that are not text, a sentence.
 
         Raises:
-            PathNotFoundError: Nothing there.
+            PathNotFoundError: Neither commit has it.
             IsADirectoryInCommitError: A directory is there.
-            CorruptionError: The stored bytes are damaged.
+            InvalidInputError: The file is longer than 8 MiB.
         """
-        entry = self.tree.find(path)
-        if entry.is_dir:
-            raise IsADirectoryInCommitError(join_path(split_path(path)))
-        return self.tree.read(entry, offset, size)
+        return diff_text(self._store, self._or_parent(other), self, path, context)
 
-    def stream_file(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file, in blocks of a MiB; for files larger than memory."""
-        entry = self.tree.find(path)
-        if entry.is_dir:
-            raise IsADirectoryInCommitError(join_path(split_path(path)))
-        return self.tree.stream(entry)
+    def _or_parent(self, other: Commit | None) -> Commit | None:
+        return other if other is not None else self.parent()
 
-    def inspect_file(self, path: str) -> FileInfo:
-        """What is at a path.
-
-        Raises:
-            PathNotFoundError: Nothing there.
-        """
-        return FileInfo.of(join_path(split_path(path)), self.tree.find(path))
-
-    def list_file(self, path: str = "/") -> Iterator[FileInfo]:
-        """What is in a directory, by name; for a file, the file itself.
-
-        Raises:
-            PathNotFoundError: Nothing there.
-        """
-        parts = split_path(path)
-        entry = self.tree.find(path)
-        if not entry.is_dir:
-            return iter([FileInfo.of(join_path(parts), entry)])
-        return (FileInfo.of(join_path((*parts, e.name)), e) for e in self.tree.scan(path))
-
-    def walk(self, path: str = "/") -> Iterator[FileInfo]:
-        """Everything below a directory, in path order; a directory comes before its content."""
-        return (FileInfo.of(below, entry) for below, entry in self.tree.walk(path))
-
-    def glob(self, pattern: str) -> list[FileInfo]:
-        """What a glob matches: ``*``, ``**``, ``?``, ``[…]``, ``{a,b}``; see docs/glossary.md."""
-        glob = compile_glob(pattern)
-        with self._store.kv.read() as txn:
-            rows = glob_entries(txn, self.record.root, glob, self._store.cache)
-            return [FileInfo.of(join_path(parts), entry) for parts, entry in rows]
+    def _tree(self) -> Tree:
+        return self.tree
 
     # --- mount ---------------------------------------------------------------------------
 
     def mount(
         self, path: str | Path | None = None, *, allow_other: bool = False, tied: bool = True
     ) -> Mounted:
-        """Make the commit a directory, read-only, through FUSE.
+        """Make the commit a directory, read-only, through FUSE; gc leaves it alone meanwhile.
 
         Args:
             path: An empty directory; None for a private one, removed afterwards.
@@ -214,10 +223,11 @@ class Commit:
 
         Raises:
             MountError: The system cannot, or the directory is unfit; says which and what to do.
+            CommitNotFoundError: The commit was deleted.
         """
         from pfslib.mounts.mounting import mount  # most uses of a commit mount nothing
 
-        return mount(
+        mounted = mount(
             self._store.path,
             f"tree:{self.record.root.node.hex()}",
             Path(path) if path is not None else None,
@@ -226,3 +236,9 @@ class Commit:
             allow_other=allow_other,
             tied=tied,
         )
+        try:
+            self.check_there()  # now that the server has pinned it
+        except BaseException:
+            mounted.unmount()
+            raise
+        return mounted

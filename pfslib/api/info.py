@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,7 +13,10 @@ from pfslib.kv.protocol import ReadTxn
 from pfslib.model.history import Repo
 from pfslib.model.nodes import Entry, Kind
 
-_KINDS = {
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+
+KIND_NAMES = {
     Kind.FILE: "file",
     Kind.EXECUTABLE: "file",
     Kind.SYMLINK: "symlink",
@@ -54,7 +58,7 @@ class FileInfo(msgspec.Struct, frozen=True):
         """The public form of a stored entry."""
         return cls(
             path=path,
-            kind=_KINDS[Kind(entry.kind)],
+            kind=KIND_NAMES[Kind(entry.kind)],
             size=entry.size,
             files=entry.files if entry.is_dir else 1,
             modified=when(entry.mtime_ns),
@@ -62,6 +66,23 @@ class FileInfo(msgspec.Struct, frozen=True):
             digest=entry.digest.hex(),
             executable=entry.executable,
         )
+
+
+class FoundCommit(msgspec.Struct, frozen=True):
+    """A commit that changed a path, and how."""
+
+    commit: Commit
+    op: str
+    """``added``, ``removed`` or ``changed``."""
+
+    size: int
+    """Bytes at the path after it; 0 if removed."""
+
+    @classmethod
+    def of(cls, commit: Commit, old: Entry | None, new: Entry | None) -> FoundCommit:
+        """The public form of a change."""
+        op = "added" if old is None else "removed" if new is None else "changed"
+        return cls(commit, op, new.size if new is not None else 0)
 
 
 class RepoInfo(msgspec.Struct, frozen=True):
@@ -103,6 +124,31 @@ class OpenCommitInfo(msgspec.Struct, frozen=True):
 
     message: str
     started: datetime
+
+
+class TagInfo(msgspec.Struct, frozen=True):
+    """A name for a commit that never moves."""
+
+    name: str
+    commit: str
+    created: datetime
+
+
+class HeadMove(msgspec.Struct, frozen=True):
+    """A line of the reflog: a branch that was made, moved or deleted."""
+
+    number: int
+    """Its place in the log, from 0."""
+
+    repo: str
+    branch: str
+    old: str
+    """Id of the head before; empty if the branch was made."""
+
+    new: str
+    """Id of the head after; empty if the branch was deleted."""
+
+    when: datetime
 
 
 class BranchInfo(msgspec.Struct, frozen=True):

@@ -5,29 +5,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Literal, Self
 
 from pfslib.api.commit import Commit
-from pfslib.commits.finish import check_edits, finish, fold
-from pfslib.commits.refs import find_commit
-from pfslib.commits.staging import discard, find_open, stage, staged_count
-from pfslib.kv.protocol import ReadTxn
-from pfslib.model.errors import (
-    CommitFinishedError,
-    CommitNotFoundError,
-    InvalidInputError,
-    InvalidPathError,
-    PfsError,
-)
+from pfslib.api.editing import Editing, Seen
+from pfslib.api.read_verbs import ReadVerbs
+from pfslib.api.tree import Tree
+from pfslib.kv.short_reads import ShortReads
+from pfslib.model.errors import InvalidInputError, InvalidPathError, PathNotFoundError, PfsError
+from pfslib.model.globs import compile_glob
 from pfslib.model.history import OpenCommit as OpenRecord
-from pfslib.model.nodes import Content, Entry
-from pfslib.model.paths import split_path
+from pfslib.model.nodes import Content
+from pfslib.model.paths import join_path, split_path
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.edit import Edit, Op
-from pfslib.trees.hosttree import entry_of, read_host_file, read_tree
+from pfslib.trees.glob import glob_entries
+from pfslib.trees.hostfile import entry_of, read_host_file
+from pfslib.trees.hoststats import HostStats
+from pfslib.trees.hosttree import Base, TreeReader
+from pfslib.trees.lookup import find_entry
+from pfslib.trees.spool import EditSpool
+from pfslib.trees.tally import Progress, Tally
+from pfslib.trees.walk import Parts
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
@@ -36,18 +37,19 @@ Data = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | Ite
 """What a file can be put from: bytes; text, stored as UTF-8; a path, of a host file or directory;
 a binary file object; or an iterable of bytes."""
 
-_EDITS_MAX = 10_000
-_STAGED_MAX = 500
-"""Edits left unfolded by single puts: each put looks through them for clashes."""
+Special = Literal["refuse", "skip"]
+"""What to do with devices, fifos and sockets of a host directory."""
 
 _FILE_BLOCK = 8 << 20
 
 
-class OpenCommit:
+class OpenCommit(ReadVerbs):
     """A commit in the making; other readers see nothing of it.
 
     As a context manager it is published, all of it, when the block ends, and discarded when the
     block raises. Otherwise it lasts until `finish` or `discard`, also across processes.
+
+    Reading gives what has been put so far, on top of the branch.
 
     Not for several threads at once; several processes may each have one on the same commit.
     """
@@ -57,17 +59,17 @@ class OpenCommit:
     ) -> None:
         self._store = store
         self._record = record
-        self._durable = durable
         self._allow_empty = allow_empty
-        self._writer = ContentWriter(store.kv)
-        self._edits: list[Edit] = []
-        self._ended = False
+        self._editing = Editing(store, record, durable=durable)
         self._maker = os.getpid()
         self.commit: Commit | None = None
         """The commit, once finished; None before, and when nothing had changed."""
 
     def __repr__(self) -> str:
-        return f"<OpenCommit {self.repo}@{self.id} on {self.branch}>"
+        return f"<OpenCommit {self}>"
+
+    def __str__(self) -> str:
+        return f"{self.repo}@{self.id} on {self.branch}"
 
     @property
     def id(self) -> str:
@@ -84,45 +86,92 @@ class OpenCommit:
         """Name of its branch."""
         return self._record.branch
 
-    # --- edits ---------------------------------------------------------------------------
+    # --- putting -------------------------------------------------------------------------
 
-    def put_file(self, path: str, data: Data, *, append: bool = False) -> None:
+    def put_file(
+        self,
+        path: str,
+        data: Data,
+        *,
+        append: bool = False,
+        special: Special = "refuse",
+        reread: bool = False,
+        progress: Progress | None = None,
+    ) -> list[str]:
         """Write a file, or a whole directory of the host.
+
+        A directory is laid over what is there: files that it does not have stay. Its files that
+        are unchanged since they were last put, by inode, size and times, are not read again.
 
         Args:
             path: Where, in the commit; directories above it come with it.
             data: The content: see `Data`. A `str` is content; a `pathlib.Path` is a host file or
                 directory to read.
             append: Add to what is there instead of replacing it; of a directory, file by file.
+            special: Of a directory: ``refuse`` or ``skip`` devices, fifos and sockets in it.
+            reread: Of a directory: read every file, whatever is known of it.
+            progress: Of what is on the host: told files and bytes read so far.
+
+        Returns:
+            The host paths that were skipped.
 
         Raises:
             InvalidPathError: Not a path for a file.
             CommitFinishedError: The commit is no longer open.
+            PathClashError: A path would be a file and a directory. In a ``with`` block this may
+                also come only when the commit is read or finished.
             UnsupportedFileError: A host file that cannot be stored; nothing of the call is kept.
         """
-        self._check_unended()
+        self._editing.check()
         parts = split_path(path)
         op = Op.APPEND if append else Op.PUT
+        if special not in {"refuse", "skip"}:
+            raise InvalidInputError(f'special must be "refuse" or "skip", not {special!r}')
         if isinstance(data, os.PathLike) and Path(data).is_dir():
-            edits = read_tree(Path(data).resolve(), self._writer, at=parts)
-            self._stage([_with_op(edit, op) for edit in edits])
-            return
-        if not parts:
-            raise InvalidPathError(path, "it is the root, not a file")
+            return self._put_tree(
+                Path(data).resolve(), parts, op, special=special, reread=reread, progress=progress
+            )
+        self._check_file_path(path, parts)
         if isinstance(data, os.PathLike):
-            entry = read_host_file(Path(data), self._writer)
+            tally = Tally(progress)
+            entry = read_host_file(Path(data), self._editing.writer, tally)
+            tally.add(files=1)
+            tally.end()
         else:
-            content = self._add(data)
+            content = _add(self._editing.writer, data)
             entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
-        self._stage([Edit(op, parts, entry)])
+        self._editing.add([Edit(op, parts, entry)])
+        return []
 
-    def delete_file(self, path: str) -> None:
-        """Remove a file, or a directory with all below it; what is not there stays so."""
-        self._check_unended()
+    def write_at(self, path: str, offset: int, data: Data) -> None:
+        """Write over a part of a file, from an offset on; what is beyond its end makes it longer.
+
+        A file that is not there begins as an empty one; a gap before the offset becomes zeros.
+
+        Args:
+            path: The file.
+            offset: First byte to write over.
+            data: The bytes: see `Data`.
+
+        Raises:
+            InvalidInputError: The offset is negative.
+            IsADirectoryInCommitError, WrongKindError: A directory or link is there. In a ``with``
+                block this may also come only when the commit is read or finished.
+
+        Cost: O(size of the data), whatever the size of the file, when the commit is next read or
+        finished.
+        """
+        self._editing.check()
         parts = split_path(path)
-        if not parts:
-            raise InvalidPathError(path, "it is the root; delete what is in it")
-        self._stage([Edit(Op.DELETE, parts)])
+        self._check_file_path(path, parts)
+        if offset < 0:
+            raise InvalidInputError(f"offset {offset} must not be negative")
+        if isinstance(data, os.PathLike):
+            entry = read_host_file(Path(data), self._editing.writer)
+        else:
+            content = _add(self._editing.writer, data)
+            entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
+        self._editing.add([Edit(Op.WRITE, parts, entry, offset)])
 
     def copy_file(self, source: Commit, source_path: str, path: str) -> None:
         """Take a file or directory over from a commit of the same store, by reference.
@@ -132,23 +181,81 @@ class OpenCommit:
         Raises:
             InvalidInputError: The commit is in another store.
             PathNotFoundError: Nothing is there.
+            CommitNotFoundError: The commit was deleted.
         """
-        self._check_unended()
+        self._editing.check()
         if source.store_path != self._store.path:
             raise InvalidInputError(
                 f"commit {source} is in another store, {source.store_path}",
                 hint="put what `source.stream_file(path)` gives",
             )
         parts = split_path(path)
-        entry: Entry = source.tree.find(source_path)
+        entry = source.tree.find(source_path)
         if not parts:
             raise InvalidPathError(path, "it is the root; copy what is in it")
-        self._stage([Edit(Op.PUT, parts, entry)])
+        self._editing.writer.keep(entry)
+        source.check_there()
+        self._editing.add([Edit(Op.PUT, parts, entry)])
+
+    # --- deleting ------------------------------------------------------------------------
+
+    def delete_file(self, path: str, *, missing_ok: bool = False) -> None:
+        """Remove a file, or a directory with all below it.
+
+        Args:
+            path: The file or directory.
+            missing_ok: Do nothing if it is not there, as Pachyderm does.
+
+        Raises:
+            InvalidPathError: It is the root.
+            PathNotFoundError: Nothing is there.
+        """
+        parts = split_path(path)
+        if not parts:
+            raise InvalidPathError(
+                path, 'it is the root; `delete_glob("/*")` deletes what is in it'
+            )
+        if self._editing.makes_file(parts):
+            self._editing.add([Edit(Op.DELETE, parts)])
+            return
+        while True:
+            seen = self._editing.see(parts)
+            if find_entry(ShortReads(self._store.kv), seen.root, parts, self._store.cache) is None:
+                if missing_ok:
+                    return
+                raise PathNotFoundError(join_path(parts), f"open commit {self}")
+            if self._editing.add([Edit(Op.DELETE, parts)], seen):
+                return
+
+    def delete_glob(self, pattern: str) -> list[str]:
+        """Remove every file and directory that a glob matches.
+
+        Args:
+            pattern: See `glob`.
+
+        Returns:
+            The paths that matched and are gone; none if nothing matched.
+        """
+        glob = compile_glob(pattern)
+        while True:
+            seen = self._editing.see(())
+            txn = ShortReads(self._store.kv)
+            gone: list[Parts] = []
+            for parts, _ in glob_entries(txn, seen.root, glob, self._store.cache):
+                if not gone or parts[: len(gone[-1])] != gone[-1]:
+                    gone.append(parts)
+            if gone == [()]:
+                raise InvalidPathError(pattern, "it is the root; `/*` is all that is in it")
+            if self._editing.add([Edit(Op.DELETE, parts) for parts in gone], seen):
+                return [join_path(parts) for parts in gone]
 
     # --- end -----------------------------------------------------------------------------
 
-    def finish(self) -> Commit | None:
+    def finish(self, *, message: str = "") -> Commit | None:
         """Publish: the commit becomes the head of its branch, durably, all of it at once.
+
+        Args:
+            message: Why, instead of what was said at the start.
 
         Returns:
             The commit; None when it changed nothing and was not asked for even so.
@@ -158,29 +265,14 @@ class OpenCommit:
             HeadMovedError: The branch was moved meanwhile.
             PathClashError: A path would be a file and a directory; the commit stays open.
         """
-        self._check_unended()
-        self._check_open()
-        record = finish(
-            self._store.kv,
-            self.repo,
-            self.id,
-            self._store.cache,
-            self._writer,
-            self._edits,
-            allow_empty=self._allow_empty,
-        )
-        self._drop()
+        record = self._editing.finish(allow_empty=self._allow_empty, message=message)
         if record is not None:
             self.commit = Commit(self._store, record)
         return self.commit
 
     def discard(self) -> None:
         """Throw all of it away; the branch is as if it had never been started. Idempotent."""
-        self._drop()
-        with self._store.kv.write() as txn:
-            found = find_open(txn, self.id)
-            if found is not None:
-                discard(txn, found)
+        self._editing.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -191,7 +283,7 @@ class OpenCommit:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if self._ended or os.getpid() != self._maker:  # by the block itself; in a forked child
+        if self._editing.ended or os.getpid() != self._maker:  # by the block itself; in a fork
             return
         if kind is not None:
             self._forsake()
@@ -204,60 +296,6 @@ class OpenCommit:
 
     # --- inside --------------------------------------------------------------------------
 
-    def _add(self, data: Data) -> Content:
-        if isinstance(data, str):
-            return self._writer.add_bytes(data.encode("utf-8"))
-        if isinstance(data, bytes | bytearray | memoryview):
-            return self._writer.add_bytes(bytes(data))
-        if hasattr(data, "read"):
-            return self._writer.add_blocks(_blocks_of(data))
-        return self._writer.add_blocks(data)  # type: ignore[arg-type] # an iterable is what is left
-
-    def _stage(self, edits: list[Edit]) -> None:
-        before = len(self._edits)
-        self._edits.extend(edits)
-        try:
-            if len(self._edits) >= _EDITS_MAX:
-                self._fold()
-            elif self._durable:
-                self._save()
-        except BaseException:
-            del self._edits[before:]  # so that the call may be made again
-            raise
-
-    def _fold(self) -> None:
-        self._check_open()
-        fold(self._store.kv, self.repo, self.id, self._store.cache, self._writer, self._edits)
-        self._edits.clear()
-
-    def _save(self) -> None:
-        with self._writer.writing() as txn:
-            record = self._check_open_in(txn)
-            check_edits(txn, record, self._edits, self._store.cache)
-            stage(txn, record, self._edits)
-            many = staged_count(txn, record) > _STAGED_MAX
-        self._edits.clear()
-        if many:
-            with suppress(PfsError):  # they are staged, and finishing folds them, too
-                self._fold()
-
-    def _check_unended(self) -> None:
-        if self._ended:
-            self._check_open()
-            raise CommitFinishedError(self.repo, self.id)
-
-    def _check_open(self) -> None:
-        with self._store.kv.read() as txn:
-            self._check_open_in(txn)
-
-    def _check_open_in(self, txn: ReadTxn) -> OpenRecord:
-        record = find_open(txn, self.id)
-        if record is not None:
-            return record
-        if find_commit(txn, self.id) is not None:
-            raise CommitFinishedError(self.repo, self.id)
-        raise CommitNotFoundError(self.repo, self.id, hint="it was discarded")
-
     def _forsake(self) -> None:
         """Discard without hiding the error that ended the block.
 
@@ -268,10 +306,57 @@ class OpenCommit:
         except PfsError:
             self._store.forsaken.add(self.id)
 
-    def _drop(self) -> None:
-        self._ended = True
-        self._writer.close()
-        self._edits = []
+    def _tree(self) -> Tree:
+        root = self._editing.see(()).root
+        return Tree(self._store.kv, root, self._store.cache, where=f"open commit {self}")
+
+    def _put_tree(
+        self,
+        directory: Path,
+        at: Parts,
+        op: Op,
+        *,
+        special: Special,
+        reread: bool,
+        progress: Progress | None,
+    ) -> list[str]:
+        tally = Tally(progress)
+        seen = self._editing.see(at) if op == Op.PUT else None
+        while True:
+            reader = TreeReader(
+                self._editing.writer,
+                skip_special=special == "skip",
+                stats=HostStats(self._store.kv, forget=reread),
+                base=self._base(seen),
+                tally=tally,
+            )
+            with EditSpool() as edits:
+                for edit in reader.read(directory, at):
+                    edits.add(_with_op(edit, op))
+                if self._editing.add_all(edits, seen):
+                    tally.end()
+                    return reader.skipped
+            # Another process edited the commit meanwhile: put every file, whatever is there.
+            seen, reread, tally = None, False, Tally(None)
+
+    def _base(self, seen: Seen | None) -> Base | None:
+        if seen is None:
+            return None
+        return Base(ShortReads(self._store.kv), seen.root, self._store.cache)
+
+    def _check_file_path(self, path: str, parts: Parts) -> None:
+        if not parts:
+            raise InvalidPathError(path, "it is the root, not a file")
+
+
+def _add(writer: ContentWriter, data: Data) -> Content:
+    if isinstance(data, str):
+        return writer.add_bytes(data.encode("utf-8"))
+    if isinstance(data, bytes | bytearray | memoryview):
+        return writer.add_bytes(bytes(data))
+    if hasattr(data, "read"):
+        return writer.add_blocks(_blocks_of(data))
+    return writer.add_blocks(data)  # type: ignore[arg-type] # an iterable is what is left
 
 
 def _with_op(edit: Edit, op: Op) -> Edit:

@@ -6,20 +6,23 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pfslib.api.commit import Commit
-from pfslib.api.info import BranchInfo, OpenCommitInfo, RepoInfo, when
+from pfslib.api.history_verbs import HistoryVerbs
+from pfslib.api.info import OpenCommitInfo, RepoInfo, when
 from pfslib.api.open_commit import OpenCommit
-from pfslib.commits.branches import get_branch, list_branches
-from pfslib.commits.refs import find_commit, list_commit_ids
+from pfslib.api.waiting import rounds
+from pfslib.commits.branches import find_branch, get_branch
+from pfslib.commits.refs import ancestors, find_commit, get_commit, list_commit_ids
 from pfslib.commits.repos import get_repo
 from pfslib.commits.staging import find_open_on, is_forsaken, list_open, start
 from pfslib.kv.process import this_process
-from pfslib.model.errors import OutputRepoError
+from pfslib.kv.short_reads import ShortReads
+from pfslib.model.errors import BranchBusyError, OutputRepoError
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
 
 
-class Repo:
+class Repo(HistoryVerbs):
     """A named line of versioned data. Obtained from ``store.create_repo`` or ``store["name"]``."""
 
     def __init__(self, store: Store, name: str) -> None:
@@ -34,7 +37,12 @@ class Repo:
         return self._store.commit(f"{self.name}@{reference}")
 
     def commit(
-        self, branch: str = "master", *, message: str = "", allow_empty: bool = False
+        self,
+        branch: str = "master",
+        *,
+        message: str = "",
+        allow_empty: bool = False,
+        wait_s: float = 0.0,
     ) -> OpenCommit:
         """A commit for a ``with`` block: published when the block ends, discarded if it raises.
 
@@ -42,53 +50,96 @@ class Repo:
             branch: The branch to commit to; made when there is none.
             message: Why.
             allow_empty: Make a commit also when the block changes nothing.
+            wait_s: Seconds to wait for a branch that has an open commit.
 
         Raises:
             BranchBusyError: The branch has an open commit.
             OutputRepoError: The repo is a pipeline's output.
         """
-        return self._start(branch, message, owner=this_process(), allow_empty=allow_empty)
+        return self._start(
+            branch, message, owner=this_process(), allow_empty=allow_empty, wait_s=wait_s
+        )
 
-    def start_commit(self, branch: str = "master", *, message: str = "") -> OpenCommit:
+    def start_commit(
+        self, branch: str = "master", *, message: str = "", wait_s: float = 0.0
+    ) -> OpenCommit:
         """Start a commit that lasts, with every file put, until it is finished or discarded.
 
         Any process can go on with it by its id; see ``Store.open_commit``.
 
+        Args:
+            branch: The branch to commit to; made when there is none.
+            message: Why.
+            wait_s: Seconds to wait for a branch that has an open commit.
+
         Raises:
             BranchBusyError: The branch has an open commit.
             OutputRepoError: The repo is a pipeline's output.
         """
-        return self._start(branch, message, owner="", allow_empty=True)
+        return self._start(branch, message, owner="", allow_empty=True, wait_s=wait_s)
 
-    def _start(self, branch: str, message: str, *, owner: str, allow_empty: bool) -> OpenCommit:
-        with self._store.kv.write() as txn:
-            if get_repo(txn, self.name).pipeline:
-                raise OutputRepoError(self.name)
-            record = start(
-                txn,
-                self.name,
-                branch,
-                message=message,
-                owner=owner,
-                forsaken=self._store.forsaken,
-            )
-        return OpenCommit(self._store, record, durable=not owner, allow_empty=allow_empty)
+    def _start(
+        self, branch: str, message: str, *, owner: str, allow_empty: bool, wait_s: float
+    ) -> OpenCommit:
+        for last in rounds(wait_s):
+            try:
+                with self._store.kv.write() as txn:
+                    if get_repo(txn, self.name).pipeline:
+                        raise OutputRepoError(self.name)
+                    record = start(
+                        txn,
+                        self.name,
+                        branch,
+                        message=message,
+                        owner=owner,
+                        forsaken=self._store.forsaken,
+                    )
+            except BranchBusyError:
+                if last:
+                    raise
+            else:
+                return OpenCommit(self._store, record, durable=not owner, allow_empty=allow_empty)
+        raise AssertionError("the last round ends in one way or the other")
 
     def list_commit(self, branch: str = "", *, newest_first: bool = False) -> Iterator[Commit]:
-        """The commits of the repo, or of one branch, by branch and from the oldest on.
+        """The commits of the repo, by branch and from the oldest on; or those of one branch.
 
-        Failed jobs' outputs, which are on no branch, come first.
+        Those of a branch are its head with all its ancestors, from wherever it forked. Of the
+        repo, failed jobs' outputs, which are on no branch, come first.
+
+        Raises:
+            RepoNotFoundError: It was deleted.
+            BranchNotFoundError: There is none of that name.
+
+        Cost: one look-up for each commit, as the iterator goes on; the oldest first of a branch
+        also one for each of all its commits before that.
         """
         with self._store.kv.read() as txn:
             get_repo(txn, self.name)
-            if branch and find_open_on(txn, self.name, branch) is None:
+            head = find_branch(txn, self.name, branch) if branch else None
+            if branch and head is None and find_open_on(txn, self.name, branch) is None:
                 get_branch(txn, self.name, branch)
-            ids = list_commit_ids(txn, self.name, branch=branch, newest_first=newest_first)
-        for commit_id in ids:
-            with self._store.kv.read() as txn:
-                record = find_commit(txn, commit_id)
-            if record is not None:  # it may have been deleted since
-                yield Commit(self._store, record)
+        if not branch:
+            return self._list_all(newest_first=newest_first)
+        if head is None:
+            return iter(())
+        return self._list_branch(head.head, newest_first=newest_first)
+
+    def _list_branch(self, head: str, *, newest_first: bool) -> Iterator[Commit]:
+        txn = ShortReads(self._store.kv)
+        records = ancestors(txn, get_commit(txn, head))
+        if newest_first:
+            yield from (Commit(self._store, record) for record in records)
+            return
+        for commit_id in reversed([record.id for record in records]):
+            if (found := find_commit(txn, commit_id)) is not None:  # it may have been dropped
+                yield Commit(self._store, found)
+
+    def _list_all(self, *, newest_first: bool) -> Iterator[Commit]:
+        txn = ShortReads(self._store.kv)
+        for commit_id in list_commit_ids(txn, self.name, newest_first=newest_first):
+            if (found := find_commit(txn, commit_id)) is not None:
+                yield Commit(self._store, found)
 
     def list_open(self) -> list[OpenCommitInfo]:
         """The open commits, by branch; not those of `with` blocks whose process is gone."""
@@ -105,15 +156,6 @@ class Repo:
                 )
                 for record in list_open(txn, self.name)
                 if not is_forsaken(record)
-            ]
-
-    def list_branch(self) -> list[BranchInfo]:
-        """The branches, by name."""
-        with self._store.kv.read() as txn:
-            get_repo(txn, self.name)
-            return [
-                BranchInfo(row.name, row.head, when(row.created_ns))
-                for row in list_branches(txn, self.name)
             ]
 
     def inspect(self) -> RepoInfo:

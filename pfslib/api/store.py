@@ -4,35 +4,48 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from pfslib.api.commit import Commit
-from pfslib.api.info import FileInfo, RepoInfo
+from pfslib.api.info import FileInfo, HeadMove, RepoInfo, when
+from pfslib.api.maintenance_verbs import MaintenanceVerbs
 from pfslib.api.open_commit import Data, OpenCommit
 from pfslib.api.repo import Repo
 from pfslib.api.tree_source import TreeSource
+from pfslib.api.waiting import rounds
 from pfslib.api.work_verbs import WorkVerbs
 from pfslib.chunks.digest import HASH_NAME
 from pfslib.chunks.split import PARAMETERS
+from pfslib.commits.reflog import read_moves
 from pfslib.commits.refs import resolve, resolve_open
-from pfslib.commits.repos import create_repo, delete_repo, get_repo, list_repos
+from pfslib.commits.repos import (
+    create_repo,
+    delete_repo,
+    get_repo,
+    list_repos,
+    plan_delete_repo,
+)
 from pfslib.commits.staging import discard, is_forsaken
-from pfslib.kv.store_dir import check_store, create_store, locate_store
+from pfslib.kv.health import drop_cached_pages, let_write_again
+from pfslib.kv.short_reads import ShortReads
+from pfslib.kv.store_dir import backup_store, check_store, create_store, locate_store
 from pfslib.model.errors import (
     AlreadyExistsError,
     BranchBusyError,
+    BusyError,
     CommitFinishedError,
     CommitNotFoundError,
     CommitOpenError,
     InvalidReferenceError,
 )
 from pfslib.model.names import parse_file_reference
-from pfslib.pipelines.manage import check_unused, delete_all
+from pfslib.model.removal import Removal
+from pfslib.pipelines.manage import check_unused, delete_all, plan_delete_all
 
 
-class Store(TreeSource, WorkVerbs):
+class Store(TreeSource, WorkVerbs, MaintenanceVerbs):
     """One open store: repos, commits, pipelines and jobs.
 
     A context manager. Handles are cheap, thread-safe (but for an `OpenCommit`, which is one
@@ -44,9 +57,30 @@ class Store(TreeSource, WorkVerbs):
             discarded then.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
+        super().__init__(path, accept_loss=accept_loss)
         self.forsaken: set[str] = set()
+
+    def backup(self, target: str | os.PathLike[str]) -> Path:
+        """Copy the whole store, as it is at one moment, while others go on writing it.
+
+        To restore, open the copy, or move it to where the store was. Copying the directory of an
+        open store by other means is no backup: its parts would be of different moments.
+
+        Args:
+            target: A directory that does not exist yet, or is empty.
+
+        Returns:
+            The copy. It is there whole or, on an error, not at all.
+
+        Raises:
+            AlreadyExistsError: Something is there already.
+            StoreFullError: No room for it.
+
+        Cost: reading and writing all that is stored once; free space is left out.
+        """
+        with self.kv.read():  # it must not have been closed
+            return backup_store(self.path, Path(target).expanduser().absolute())
 
     # --- repos ---------------------------------------------------------------------------
 
@@ -80,25 +114,47 @@ class Store(TreeSource, WorkVerbs):
         """One repo at a glance."""
         return Repo(self, name).inspect()
 
-    def delete_repo(self, name: str, *, force: bool = False) -> None:
+    def delete_repo(self, name: str, *, force: bool = False, dry_run: bool = False) -> Removal:
         """Remove a repo with all its commits.
 
         Args:
             name: The repo.
             force: Also when other repos' commits were made from it.
+            dry_run: Only say what would go.
+
+        Returns:
+            What went, or would.
 
         Raises:
             RepoNotFoundError: There is none.
             StillNeededError: A pipeline reads or writes it, or commits were made from it.
         """
+        if dry_run:
+            with self.kv.read() as reading:
+                check_unused(reading, name)
+                return plan_delete_repo(reading, name, force=force)
         with self.kv.write() as txn:
             check_unused(txn, name)
+            removal = plan_delete_repo(txn, name, force=force)
             delete_repo(txn, name, force=force)
+        return removal
 
-    def delete_all(self) -> None:
-        """Remove every repo, pipeline, job and image."""
+    def delete_all(self, *, dry_run: bool = False) -> Removal:
+        """Remove every repo, pipeline, job and image.
+
+        Args:
+            dry_run: Only say what would go.
+
+        Returns:
+            What went, or would.
+        """
+        if dry_run:
+            with self.kv.read() as reading:
+                return plan_delete_all(reading)
         with self.kv.write() as txn:
+            removal = plan_delete_all(txn)
             delete_all(txn)
+        return removal
 
     # --- commits -------------------------------------------------------------------------
 
@@ -133,9 +189,59 @@ class Store(TreeSource, WorkVerbs):
                     raise
                 raise CommitOpenError(place.repo, unfinished.id) from None
 
-    def start_commit(self, repo: str, branch: str = "master", *, message: str = "") -> OpenCommit:
+    def wait(self, reference: str, timeout_s: float | None = None) -> Commit:
+        """Wait until ``repo@ref`` means a finished commit.
+
+        An open commit is waited for till it is finished, and what does not exist yet, such as the
+        output of a job or the first commit of a branch, till it does.
+
+        Args:
+            reference: See `commit`.
+            timeout_s: Seconds to wait at most; None for ever.
+
+        Raises:
+            RepoNotFoundError: No such repo.
+            CommitNotFoundError: The commit was open and has been discarded.
+            BusyError: Not within the time; it is a `TimeoutError`, too.
+            InvalidReferenceError: Not a reference.
+        """
+        was_open = ""
+        for last in rounds(timeout_s):
+            try:
+                return self.commit(reference)
+            except CommitOpenError as error:
+                was_open = error.commit
+            except CommitNotFoundError:
+                if was_open and was_open.startswith(parse_file_reference(reference).commit):
+                    raise
+            if last:
+                break
+        raise BusyError(
+            f"{reference} means no finished commit, after {timeout_s:g} s of waiting",
+            hint=f"commit {was_open} is still open" if was_open else "look at `pfs list-commit`",
+        )
+
+    def reflog(self, start: int = 0) -> Iterator[HeadMove]:
+        """The log of all branches made, moved and deleted in all repos, oldest first.
+
+        Args:
+            start: Number of the first line wanted; to go on, that of the last one seen plus 1.
+        """
+        for following, move in read_moves(ShortReads(self.kv), start):
+            yield HeadMove(
+                number=following - 1,
+                repo=move.repo,
+                branch=move.branch,
+                old=move.old,
+                new=move.new,
+                when=when(move.when_ns),
+            )
+
+    def start_commit(
+        self, repo: str, branch: str = "master", *, message: str = "", wait_s: float = 0.0
+    ) -> OpenCommit:
         """Start a commit that lasts until it is finished; see ``Repo.start_commit``."""
-        return self.repo(repo).start_commit(branch, message=message)
+        return self.repo(repo).start_commit(branch, message=message, wait_s=wait_s)
 
     def open_commit(self, repo: str, commit: str) -> OpenCommit:
         """Go on with an open commit, also one that another process started.
@@ -158,9 +264,9 @@ class Store(TreeSource, WorkVerbs):
                 raise BranchBusyError(repo, record.branch, record.id)
         return OpenCommit(self, record, durable=True, allow_empty=True)
 
-    def finish_commit(self, repo: str, commit: str) -> Commit:
+    def finish_commit(self, repo: str, commit: str, *, message: str = "") -> Commit:
         """Publish an open commit; see ``OpenCommit.finish``."""
-        finished = self.open_commit(repo, commit).finish()
+        finished = self.open_commit(repo, commit).finish(message=message)
         assert finished is not None  # commits started by name are made also when empty
         return finished
 
@@ -199,9 +305,9 @@ class Store(TreeSource, WorkVerbs):
         """
         self.open_commit(repo, commit).put_file(path, data, append=append)
 
-    def delete_file(self, repo: str, commit: str, path: str) -> None:
-        """Remove a file or directory in an open commit."""
-        self.open_commit(repo, commit).delete_file(path)
+    def delete_file(self, repo: str, commit: str, path: str, *, missing_ok: bool = False) -> None:
+        """Remove a file or directory in an open commit; see ``OpenCommit.delete_file``."""
+        self.open_commit(repo, commit).delete_file(path, missing_ok=missing_ok)
 
     def get_file(
         self, repo: str, commit: str, path: str, offset: int = 0, size: int | None = None
@@ -231,20 +337,51 @@ def init(path: str | os.PathLike[str]) -> Store:
     return Store(create_store(directory, {"hash": HASH_NAME, **PARAMETERS}))
 
 
-def open(path: str | os.PathLike[str] | None = None, *, create: bool = False) -> Store:  # noqa: A001
+def open(  # noqa: A001
+    path: str | os.PathLike[str] | None = None, *, create: bool = False, accept_loss: bool = False
+) -> Store:
     """Open a store.
 
     Args:
         path: Its directory; None means PFS_STORE or, without that, the nearest ``.pfs`` of the
             working directory and those above it.
         create: Make the store when nothing is there yet.
+        accept_loss: Go on with what can be read when the last commits are missing because the disk
+            has lost them, or an older data file was put in place; without it that is an error.
 
     Raises:
         StoreNotFoundError: No store there; a mistyped path never makes a new one.
         UnknownFormatError: The store was made by a newer pfslib.
+        CorruptionError: It is damaged, or its last commits are missing: says how many.
+        BusyError: It is open in another PID namespace.
     """
     directory = locate_store(path, os.environ)
     if create and not (directory.is_dir() and any(directory.iterdir())):
-        with suppress(AlreadyExistsError):  # somebody else was quicker
+        with suppress(AlreadyExistsError):  # another process was faster: open its store
             return init(directory)
-    return Store(check_store(directory))
+    return Store(check_store(directory), accept_loss=accept_loss)
+
+
+def recover(
+    path: str | os.PathLike[str] | None = None, *, check: Callable[[Store], object]
+) -> None:
+    """Let a store be written again that takes no writes since an I/O error.
+
+    After such an error the kernel may hold bytes in memory that never reached the disk. They are
+    dropped, so that the check sees what is really there.
+
+    Args:
+        path: The store, as in `open`; nobody may have it open.
+        check: Called with the store, opened; raises when something is wrong with it. It should read
+            everything.
+
+    Raises:
+        BusyError: Somebody has it open.
+        CorruptionError: It is damaged.
+        Exception: What the check raises; the store goes on taking no writes.
+    """
+    directory = check_store(locate_store(path, os.environ))
+    drop_cached_pages(directory)
+    with Store(directory) as store:
+        check(store)
+    let_write_again(directory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -26,10 +26,29 @@ class Tree:
     LMDB's. Safe to use from several threads.
     """
 
-    def __init__(self, kv: KV, root: Entry, cache: TreeCache, *, where: str) -> None:
+    def __init__(
+        self,
+        kv: KV,
+        root: Entry,
+        cache: TreeCache,
+        *,
+        where: str,
+        check_there: Callable[[], None] | None = None,
+    ) -> None:
+        """See a tree.
+
+        Args:
+            kv: Its store.
+            root: Its root directory.
+            cache: What is remembered of trees.
+            where: What it is called in errors.
+            check_there: Raises when what the tree is of was deleted; then what is missing of it is
+                no damage.
+        """
         self._kv = kv
         self._cache = cache
         self._where = where
+        self._check_there = check_there
         self.root = root
 
     @classmethod
@@ -94,26 +113,41 @@ class Tree:
             if entry.is_dir:
                 stack.append((below, self._scan(entry, b"/".join(below))))
 
-    def read(self, entry: Entry, offset: int = 0, size: int | None = None) -> bytes:
+    def read(
+        self,
+        entry: Entry,
+        offset: int = 0,
+        size: int | None = None,
+        *,
+        path: str | bytes | None = None,
+    ) -> bytes:
         """Bytes of a file's content, verified; fewer than asked for at its end.
 
         Args:
             entry: A file of this tree (any entry of the same store will do).
             offset: First byte wanted.
             size: Most bytes wanted; None for all that follow.
+            path: Where it is, for errors; else they give its name alone.
 
         Raises:
             IsADirectoryInCommitError: It is a directory.
             CorruptionError: What is stored is not what was written.
         """
-        with self._reading(entry.name) as txn:
+        with self._reading(entry.name if path is None else path) as txn:
             return read_file(txn, entry, offset, size, self._cache)
 
-    def stream(self, entry: Entry, offset: int = 0, size: int | None = None) -> Iterator[bytes]:
+    def stream(
+        self,
+        entry: Entry,
+        offset: int = 0,
+        size: int | None = None,
+        *,
+        path: str | bytes | None = None,
+    ) -> Iterator[bytes]:
         """The same as `read`, in blocks of a MiB: for contents larger than memory."""
         end = entry.size if size is None else min(entry.size, offset + size)
         while offset < end:
-            block = self.read(entry, offset, min(_STREAM_BYTES, end - offset))
+            block = self.read(entry, offset, min(_STREAM_BYTES, end - offset), path=path)
             offset += len(block)
             yield block
 
@@ -122,11 +156,19 @@ class Tree:
         return self.read(entry)
 
     @contextmanager
-    def _reading(self, path: str | bytes) -> Iterator[ReadTxn]:
-        """A read transaction whose damage reports name the file and the commit."""
+    def naming(self, path: str | bytes) -> Iterator[None]:
+        """Let reports of damage that is met inside name a file, and what the tree is of."""
         try:
-            with self._kv.read() as txn:
-                yield txn
+            yield
         except CorruptionError as error:
-            error.add_note(f"met at {join_path(split_path(path))} of {self._where}")
-            raise
+            if self._check_there is not None:
+                self._check_there()
+            raise CorruptionError(
+                f"{join_path(split_path(path))} of {self._where} is damaged: {error.message}",
+                hint=error.hint or "`pfs fsck` says what else is",
+            ) from error
+
+    @contextmanager
+    def _reading(self, path: str | bytes) -> Iterator[ReadTxn]:
+        with self.naming(path), self._kv.read() as txn:
+            yield txn

@@ -13,7 +13,7 @@ from typing import Self
 from pfslib.api.tree import Tree
 from pfslib.kv.handle import KVHandle
 from pfslib.kv.lmdb_env import LmdbKV
-from pfslib.kv.protocol import KV
+from pfslib.kv.protocol import KV, Hold
 from pfslib.kv.store_dir import check_store
 from pfslib.trees.nodestore import TreeCache
 
@@ -25,10 +25,11 @@ class TreeSource:
         path: The store's directory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
         self.path = path
-        self.kv: KV = KVHandle(LmdbKV.open(path), path)
+        self.kv: KV = KVHandle(LmdbKV.open(path, accept_loss=accept_loss), path)
         self.cache = TreeCache()
+        self._pins: list[Hold] = []
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}>"
@@ -46,6 +47,8 @@ class TreeSource:
 
     def close(self) -> None:
         """Give the store back; its handles raise StoreClosedError from then on. Idempotent."""
+        for pin in self._pins:
+            pin.release()
         self.kv.close()
 
     def tree(self, root: bytes) -> Tree:
@@ -55,6 +58,25 @@ class TreeSource:
             NotFoundError: There is no such node.
         """
         return Tree.of_node(self.kv, root, self.cache)
+
+    def pin(self, root: bytes) -> Hold:
+        """Keep a tree from gc though its commit be deleted, as long as this store is open.
+
+        Args:
+            root: Key of its root directory. To be sure of all of it, see afterwards that its commit
+                is there.
+
+        Returns:
+            What to ``release()`` if the tree may go sooner.
+
+        Raises:
+            StoreFullError: There is no room to note it down.
+            OSError: The store's directory cannot be written to.
+        """
+        pin = self.kv.hold()
+        pin.add((root,))
+        self._pins.append(pin)
+        return pin
 
 
 def open_trees(path: str | os.PathLike[str]) -> TreeSource:

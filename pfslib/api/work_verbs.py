@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pfslib.model.errors import InvalidSpecError
 from pfslib.model.names import check_image_name
+from pfslib.model.removal import Removal
 from pfslib.model.specs import parse_specs, pipeline_of
 from pfslib.model.work import DatumRecord, Image, Job, Pipeline
 from pfslib.pipelines import ledger, manage
@@ -70,19 +71,30 @@ class WorkVerbs:
         with self.kv.read() as txn:
             return ledger.get_pipeline(txn, name)
 
-    def delete_pipeline(self, name: str, *, keep_repo: bool = False) -> None:
+    def delete_pipeline(
+        self, name: str, *, keep_repo: bool = False, dry_run: bool = False
+    ) -> Removal:
         """Remove a pipeline with its jobs and output repo.
 
         Args:
             name: The pipeline.
             keep_repo: Leave the output where it is; the repo becomes an ordinary one.
+            dry_run: Only say what would go.
+
+        Returns:
+            What went, or would.
 
         Raises:
             PipelineNotFoundError: There is none.
             StillNeededError: Something was made from its output.
         """
+        if dry_run:
+            with self.kv.read() as reading:
+                return manage.plan_delete_pipeline(reading, name, keep_repo=keep_repo)
         with self.kv.write() as txn:
+            removal = manage.plan_delete_pipeline(txn, name, keep_repo=keep_repo)
             manage.delete_pipeline(txn, name, keep_repo=keep_repo)
+        return removal
 
     # --- jobs ----------------------------------------------------------------------------
 

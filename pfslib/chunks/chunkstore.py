@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pfslib.chunks.codec import decode
+from pfslib.chunks.condemned import is_condemned, spare
 from pfslib.chunks.digest import piece_digest
 from pfslib.chunks.lru import Lru
 from pfslib.kv.protocol import ReadTxn, WriteTxn
@@ -41,8 +42,8 @@ class ChunkCache:
 
 
 def has_piece(txn: ReadTxn, digest: bytes) -> bool:
-    """Whether the piece is stored."""
-    return txn.get(Table.PLACES, digest) is not None
+    """Whether the piece is stored, and will stay for who has noted it down in a hold."""
+    return txn.get(Table.PLACES, digest) is not None and not is_condemned(txn, digest)
 
 
 def add_chunk(txn: WriteTxn, frame: bytes, pieces: Sequence[tuple[bytes, int, int]]) -> None:
@@ -54,21 +55,46 @@ def add_chunk(txn: WriteTxn, frame: bytes, pieces: Sequence[tuple[bytes, int, in
         pieces: Digest, offset and size of each piece in the plain chunk.
 
     Pieces that another writer stored meanwhile keep their old place; a chunk without any new piece
-    is not stored.
+    is not stored. A condemned piece counts as new: its old bytes are left to gc.
     """
-    new = [piece for piece in pieces if txn.get(Table.PLACES, piece[0]) is None]
+    new = [piece for piece in pieces if not has_piece(txn, piece[0])]
     if not new:
         return
     chunk = next_number(txn, "chunks")
     txn.append(Table.CHUNKS, number_key(chunk), frame)
     for digest, offset, size in new:
-        txn.add(Table.PLACES, digest, _PLACE.pack(chunk, offset, size))
+        old = find_place(txn, digest)
+        if old is not None:
+            thin(txn, old.chunk)
+        put_place(txn, digest, Place(chunk, offset, size))
+        spare(txn, digest)
 
 
 def find_place(txn: ReadTxn, digest: bytes) -> Place | None:
     """Where a piece lies; None when it is not stored."""
     value = txn.get(Table.PLACES, digest)
-    return Place(*_PLACE.unpack(value)) if value is not None else None
+    return unpack_place(value) if value is not None else None
+
+
+def put_place(txn: WriteTxn, digest: bytes, place: Place) -> None:
+    """Say where a piece lies."""
+    txn.put(Table.PLACES, digest, _PLACE.pack(*place))
+
+
+def unpack_place(value: bytes) -> Place:
+    """A place as it is stored.
+
+    Raises:
+        CorruptionError: It is no place.
+    """
+    if len(value) != _PLACE.size:
+        raise CorruptionError(f"a stored place has {len(value)} bytes instead of {_PLACE.size}")
+    return Place(*_PLACE.unpack(value))
+
+
+def thin(txn: WriteTxn, chunk: int) -> None:
+    """Note that a chunk lost a piece, for gc to look whether it is worth its room."""
+    txn.put(Table.THINNED, number_key(chunk), b"")
 
 
 def get_piece(txn: ReadTxn, digest: bytes, cache: ChunkCache) -> bytes | memoryview:

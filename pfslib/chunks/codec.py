@@ -43,14 +43,8 @@ def decode(frame: bytes) -> bytes | memoryview:
     Raises:
         CorruptionError: Not such a frame.
     """
-    if len(frame) < _HEADER.size:
-        raise CorruptionError("a stored frame is cut short")
-    codec, size = _HEADER.unpack_from(frame)
+    codec, size = _header(frame)
     payload = memoryview(frame)[_HEADER.size :]
-    if size > PLAIN_MAX:
-        raise CorruptionError(
-            f"a stored frame claims {size} bytes, more than the {PLAIN_MAX} allowed"
-        )
     if codec == RAW:
         plain: bytes | memoryview = payload
     elif codec == ZSTD:
@@ -60,6 +54,27 @@ def decode(frame: bytes) -> bytes | memoryview:
     if len(plain) != size:
         raise CorruptionError(f"a stored frame has {len(plain)} bytes instead of {size}")
     return plain
+
+
+def plain_size(frame: bytes) -> int:
+    """How many bytes a frame says that it holds.
+
+    Raises:
+        CorruptionError: Not a frame.
+    """
+    return _header(frame)[1]
+
+
+def _header(frame: bytes) -> tuple[int, int]:
+    """Codec and plain size."""
+    if len(frame) < _HEADER.size:
+        raise CorruptionError("a stored frame is cut short")
+    codec, size = _HEADER.unpack_from(frame)
+    if size > PLAIN_MAX:
+        raise CorruptionError(
+            f"a stored frame claims {size} bytes, more than the {PLAIN_MAX} allowed"
+        )
+    return codec, size
 
 
 def _inflate(payload: memoryview, size: int) -> bytes:

@@ -14,15 +14,16 @@ from pfslib.chunks.chunkstore import add_chunk, has_piece
 from pfslib.chunks.codec import encode
 from pfslib.chunks.digest import piece_digest
 from pfslib.chunks.split import ReadInto, cut
-from pfslib.kv.protocol import KV, WriteTxn
+from pfslib.kv.protocol import KV, Hold, WriteTxn
 from pfslib.model.nodes import PIECE_MAX, Piece
 
 PACK_BYTES: Final = 48 * 1024
 """A pack is closed when it holds this much: 32 to 64 KiB compress well and inflate fast."""
 
-SPILL_BYTES: Final = 64 << 20
+SPILL_BYTES: Final = 48 << 20
 """Plain bytes held before they are written: one sync a spill. While one is being written the next
-fills up, so the memory is about four times this: plain bytes and frames, twice."""
+fills up: with the frames of both, and what LMDB has still to write, memory is up to five times
+this."""
 
 _BATCH_BYTES: Final = 2 << 20
 """What a worker thread takes at once: less, and the hand-over would cost more than it saves."""
@@ -30,15 +31,20 @@ _BATCH_BYTES: Final = 2 << 20
 _WORKERS: Final = 2
 
 
+_Pieces = tuple[tuple[bytes, int, int], ...]
+"""Digest, offset and size of each piece in a chunk."""
+
+
 class _Chunk(NamedTuple):
-    """A chunk to be stored: its bytes, and digest, offset and size of each piece in them."""
+    """A chunk to be stored: its bytes, and what pieces are in them."""
 
     data: bytes
-    pieces: tuple[tuple[bytes, int, int], ...]
+    pieces: _Pieces
 
 
-_Work = tuple[list[_Chunk], Future[list[bytes]]]
-"""A batch of chunks, and their frames when they are compressed."""
+_Work = tuple[list[_Pieces], Future[list[bytes]]]
+"""What is in each chunk of a batch, and their frames when they are compressed. The plain bytes are
+not kept: they would double the memory."""
 
 
 class Ingest:
@@ -47,10 +53,17 @@ class Ingest:
     Not for several threads at once. What was added is stored once `flush` ran in a transaction
     that committed; `spill` may have written some of it earlier, which is only garbage until
     something refers to it. A write that fails loses nothing: what it was to store is pending again.
+
+    Args:
+        kv: The store.
+        hold: Notes down every piece before it is looked up: what is found stored may be garbage,
+            and must stay until something refers to it again.
+        spill_bytes: How much is held in memory before it is written.
     """
 
-    def __init__(self, kv: KV, *, spill_bytes: int = SPILL_BYTES) -> None:
+    def __init__(self, kv: KV, hold: Hold, *, spill_bytes: int = SPILL_BYTES) -> None:
         self._kv = kv
+        self._hold = hold
         self._spill_bytes = spill_bytes
         self._known: set[bytes] = set()
         self._candidates: dict[bytes, bytes] = {}
@@ -90,15 +103,20 @@ class Ingest:
         size = 0
         for chunk in cut(readinto):
             size += len(chunk)
-            digest = piece_digest(chunk)
-            on_piece(Piece(len(chunk), digest))
-            if not self._is_known(digest):
-                self._known.add(digest)
-                with self._kv.read() as txn:
-                    stored = has_piece(txn, digest)
-                if not stored:
-                    self._add(_Chunk(bytes(chunk), ((digest, 0, len(chunk)),)))
+            on_piece(self.add_chunk(chunk))
         return size
+
+    def add_chunk(self, chunk: memoryview) -> Piece:
+        """Add one chunk of a large content, which was cut already."""
+        digest = piece_digest(chunk)
+        if not self._is_known(digest):
+            self._known.add(digest)
+            self._hold.add((digest,))
+            with self._kv.read() as txn:
+                stored = has_piece(txn, digest)
+            if not stored:
+                self._add(_Chunk(bytes(chunk), ((digest, 0, len(chunk)),)))
+        return Piece(len(chunk), digest)
 
     # --- writing -------------------------------------------------------------------------
 
@@ -151,6 +169,7 @@ class Ingest:
         """Look up the small contents that wait, in one go, and pack those that are new."""
         if not self._candidates:
             return
+        self._hold.add(self._candidates)
         with self._kv.read() as txn:
             new = {d: data for d, data in self._candidates.items() if not has_piece(txn, d)}
         self._known.update(self._candidates)
@@ -183,7 +202,7 @@ class Ingest:
         else:
             future = Future()
             future.set_result(_encode_all(chunks))
-        self._in_work.append((chunks, future))
+        self._in_work.append(([chunk.pieces for chunk in chunks], future))
         self._batch_bytes = 0
 
     def _start_spill(self) -> None:
@@ -216,7 +235,9 @@ class Ingest:
         except BaseException:
             self._in_work[:0] = work
             self._known |= spilled
-            self.pending_bytes += sum(len(chunk.data) for chunks, _ in work for chunk in chunks)
+            self.pending_bytes += sum(
+                size for batch, _ in work for pieces in batch for _, _, size in pieces
+            )
             raise
 
     def _threads(self) -> ThreadPoolExecutor:
@@ -226,9 +247,9 @@ class Ingest:
 
 
 def _write(txn: WriteTxn, work: list[_Work]) -> None:
-    for chunks, future in work:
-        for chunk, frame in zip(chunks, future.result(), strict=True):
-            add_chunk(txn, frame, chunk.pieces)
+    for batch, future in work:
+        for pieces, frame in zip(batch, future.result(), strict=True):
+            add_chunk(txn, frame, pieces)
 
 
 def _encode_all(chunks: list[_Chunk]) -> list[bytes]:

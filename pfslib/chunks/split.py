@@ -20,6 +20,7 @@ _NOTHING: Final = bytearray()
 """Stands for the end of an iterable; no other object is it."""
 
 _BUFFER: Final = (1 << 20) + CHUNK_MAX
+BUFFER_MIN: Final = 2 * CHUNK_MAX
 
 PARAMETERS: Final = {
     "split": "fastcdc2020-nc1",
@@ -33,13 +34,15 @@ ReadInto = Callable[[memoryview], int]
 """Fills a buffer from its beginning; how many bytes it put there, 0 at the end of the stream."""
 
 
-def cut(readinto: ReadInto) -> Iterator[memoryview]:
+def cut(readinto: ReadInto, *, buffer_size: int = _BUFFER) -> Iterator[memoryview]:
     """Cut a byte stream into chunks.
 
     Equal bytes give equal chunks, however many come at a time.
 
     Args:
         readinto: The stream.
+        buffer_size: How much is read before the first chunk is cut; BUFFER_MIN or more. Less than
+            the default costs speed, and is for streams of which only the beginning is wanted.
 
     Yields:
         Chunks of CHUNK_MIN..CHUNK_MAX bytes, only the last may be shorter; each valid until the
@@ -50,10 +53,10 @@ def cut(readinto: ReadInto) -> Iterator[memoryview]:
     from pyfastcdc import FastCDC  # 30 ms, and only big files need it
 
     cutter = FastCDC(avg_size=CHUNK_AVERAGE, min_size=CHUNK_MIN, max_size=CHUNK_MAX)
-    view = memoryview(bytearray(_BUFFER))
+    view = memoryview(bytearray(buffer_size))
     filled, ended = 0, False
     while not ended:
-        while filled < _BUFFER:
+        while filled < buffer_size:
             count = readinto(view[filled:])
             if count == 0:
                 ended = True

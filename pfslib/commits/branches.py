@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 from pfslib.commits.reflog import record_move
+from pfslib.commits.tags import check_no_tag
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import Table, name_key, name_prefix
 from pfslib.model.encoding import pack, unpack
@@ -44,6 +45,7 @@ def advance(txn: WriteTxn, repo: str, name: str, *, expected: str, head: str) ->
     Raises:
         HeadMovedError: The head is another one.
         InvalidNameError: Not a name for a branch.
+        AlreadyExistsError: The name of a new branch is a tag's.
     """
     old = find_branch(txn, repo, name)
     if (old.head if old else "") != expected:
@@ -51,6 +53,7 @@ def advance(txn: WriteTxn, repo: str, name: str, *, expected: str, head: str) ->
     now_ns = time.time_ns()
     if old is None:
         check_name("branch", name)
+        check_no_tag(txn, repo, name)
     branch = Branch(repo, name, head, old.created_ns if old else now_ns)
     txn.put(Table.BRANCHES, name_key(repo, name), pack(branch))
     record_move(txn, HeadMoved(repo, name, expected, head, now_ns))

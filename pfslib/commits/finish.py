@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import msgspec
+
 from pfslib.commits.branches import advance
 from pfslib.commits.provenance import link
 from pfslib.commits.seal import sealed
@@ -23,13 +25,13 @@ from pfslib.commits.staging import (
     with_root,
 )
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
-from pfslib.kv.scratch import ScratchTxn
 from pfslib.kv.tables import Table, id_key, name_prefix, number_key
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.history import Commit, OpenCommit
 from pfslib.model.nodes import Content, Entry
+from pfslib.trees.assemble import assemble
 from pfslib.trees.contents import ContentWriter
-from pfslib.trees.edit import Edit, Op, apply_edits, list_appended
+from pfslib.trees.edit import Edit, apply_edits, list_joined
 from pfslib.trees.nodestore import TreeCache
 
 Path = tuple[bytes, ...]
@@ -70,6 +72,7 @@ def finish(
     edits: Sequence[Edit] = (),
     *,
     allow_empty: bool = True,
+    message: str = "",
 ) -> Commit | None:
     """Make the open commit a commit and the head of its branch; durable when this returns.
 
@@ -81,6 +84,7 @@ def finish(
         writer: Where the contents of the given edits wait.
         edits: Edits that were not staged.
         allow_empty: Also when the tree is its parent's; otherwise such a commit is discarded.
+        message: Why, instead of what was said at the start; empty for that.
 
     Returns:
         The commit; None when it was discarded as empty.
@@ -95,6 +99,8 @@ def finish(
         if not allow_empty and _is_empty(txn, folded):
             discard(txn, folded)
             return None
+        if message:
+            folded = msgspec.structs.replace(folded, message=message)
         return publish(txn, folded)
 
     return _fold_then(kv, repo, commit_id, cache, writer, edits, publish_or_discard)
@@ -110,58 +116,33 @@ def _fold_then(
     then: Callable[[WriteTxn, OpenCommit], ResultT],
 ) -> ResultT:
     """Fold, and do something with the outcome in the same transaction."""
-    if any(edit.op == Op.APPEND for edit in edits):
-        writer.spill()  # joining reads what is appended back from the store
+    if any(edit.joins for edit in edits):
+        writer.spill()  # joining reads what is joined back from the store
     while True:
         with kv.read() as txn:
             seen = get_open(txn, repo, commit_id)
             end = staged_end(txn, seen)
             todo = [*staged(txn, seen), *edits]
-            appended = _join_appended(txn, seen.root, todo, cache, writer)
+            joined = _join(txn, seen.root, todo, cache, writer)
         with writer.writing() as txn:
-            # Appended contents were joined to what was seen: if that is stale, join again.
-            if appended and not _unchanged(txn, seen, end):
-                continue
             now = get_open(txn, repo, commit_id)
-            return then(txn, _apply(txn, now, [*staged(txn, now), *edits], appended, cache))
+            todo = [*staged(txn, now), *edits]
+            # Contents were joined to what was seen: if that is stale, join again.
+            if any(edit.joins for edit in todo) and not _unchanged(txn, seen, end):
+                continue
+            return then(txn, _apply(txn, now, todo, joined, cache))
 
 
-def _join_appended(
+def _join(
     txn: ReadTxn, root: Entry, edits: Sequence[Edit], cache: TreeCache, writer: ContentWriter
 ) -> dict[Path, Content]:
-    """The whole content of each path that the edits append to."""
-    if not any(edit.op == Op.APPEND for edit in edits):
+    """The whole content of each path that the edits append to or write into."""
+    if not any(edit.joins for edit in edits):
         return {}
     return {
-        path: writer.concatenate(txn, contents, cache)
-        for path, contents in list_appended(txn, root, edits, cache).items()
+        path: assemble(txn, parts, writer, cache)
+        for path, parts in list_joined(txn, root, edits, cache).items()
     }
-
-
-def check_edits(
-    txn: ReadTxn, open_commit: OpenCommit, edits: Sequence[Edit], cache: TreeCache
-) -> None:
-    """Find out whether staged edits, and then these, will go through when the commit finishes.
-
-    Raises:
-        PathClashError, WrongKindError: They will not; nothing has been changed.
-
-    Cost: linear in the edits staged and not yet folded.
-    """
-    todo = [*staged(txn, open_commit), *edits]
-    appended = {
-        path: Content(sum(content.size for content in contents), contents[-1].ref)
-        for path, contents in list_appended(txn, open_commit.root, todo, cache).items()
-    }
-    apply_edits(
-        ScratchTxn(txn),
-        open_commit.root,
-        todo,
-        TreeCache(),  # what is written here must not be remembered
-        origin=id_key(open_commit.id),
-        now_ns=0,
-        appended=appended,
-    )
 
 
 def publish(txn: WriteTxn, folded: OpenCommit, *, error: str = "") -> Commit:
@@ -213,7 +194,7 @@ def _apply(
     txn: WriteTxn,
     now: OpenCommit,
     edits: Sequence[Edit],
-    appended: dict[Path, Content],
+    joined: dict[Path, Content],
     cache: TreeCache,
 ) -> OpenCommit:
     applied = apply_edits(
@@ -223,7 +204,7 @@ def _apply(
         cache,
         origin=id_key(now.id),
         now_ns=time.time_ns(),
-        appended=appended,
+        joined=joined,
     )
     folded = with_root(now, applied.root, applied.added_bytes, staged_end(txn, now))
     clear_staged(txn, now)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pfslib.commits.branches import find_branch, list_branches
 from pfslib.commits.seal import sealed
 from pfslib.commits.staging import find_open, find_open_on, list_open
+from pfslib.commits.tags import find_tag
 from pfslib.kv.protocol import ReadTxn
 from pfslib.kv.tables import Table, id_key, name_prefix, number_key
 from pfslib.model.encoding import unpack
@@ -43,8 +44,8 @@ def find_commit(txn: ReadTxn, commit_id: str) -> Commit | None:
 def resolve(txn: ReadTxn, repo: str, text: str) -> Commit:
     """The finished commit that a reference means in a repo.
 
-    Tried in this order: a branch of that very name, a full id, a branch or id with steps back
-    (`^`, `~3`) or a number (`.2`, `/2`), the unique beginning of an id.
+    Tried in this order: a branch or tag of that very name, a full id, the unique beginning of one;
+    then any of them with a number (`.2`, `/2`) or steps back (`^`, `~3`).
 
     Raises:
         CommitNotFoundError: It means none.
@@ -82,18 +83,21 @@ def ancestors(txn: ReadTxn, commit: Commit) -> Iterator[Commit]:
 
 def list_commit_ids(
     txn: ReadTxn, repo: str, *, branch: str = "", newest_first: bool = False
-) -> list[str]:
-    """Ids of the commits of a repo, or of one branch, by branch and position."""
+) -> Iterator[str]:
+    """Ids of the commits made in a repo, or on one branch, by branch and position."""
     prefix = name_prefix(repo, branch) if branch else name_prefix(repo)
     rows = txn.scan(Table.POSITIONS, prefix=prefix, reverse=newest_first)
-    return [commit_id.hex() for _, commit_id in rows]
+    return (commit_id.hex() for _, commit_id in rows)
 
 
 def _named(txn: ReadTxn, repo: str, name: str) -> Commit | None:
-    """The commit of a branch, a full id, or the unique beginning of one."""
+    """The commit of a branch or tag, a full id, or the unique beginning of one."""
     branch = find_branch(txn, repo, name)
     if branch is not None:
         return get_commit(txn, branch.head)
+    tag = find_tag(txn, repo, name)
+    if tag is not None:
+        return get_commit(txn, tag.commit)
     if is_commit_id(name):
         commit = find_commit(txn, name)
         return commit if commit is not None and commit.repo == repo else None

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pfslib.commits.branches import delete_branch, list_branches
 from pfslib.commits.provenance import subvenance_repos
 from pfslib.commits.staging import discard, list_open
+from pfslib.commits.tags import delete_tag, list_tags
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import Table, name_key, name_prefix
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.errors import AlreadyExistsError, RepoNotFoundError, StillNeededError
 from pfslib.model.history import Repo
 from pfslib.model.names import check_name, check_text
+from pfslib.model.removal import Removal
 
 
 def create_repo(
@@ -61,6 +63,30 @@ def list_repos(txn: ReadTxn) -> Iterator[Repo]:
         yield unpack(Repo, value)
 
 
+def plan_delete_repo(txn: ReadTxn, name: str, *, force: bool = False) -> Removal:
+    """What deleting a repo would take away.
+
+    Raises:
+        RepoNotFoundError: There is none.
+        StillNeededError: Commits of other repos were made from its commits.
+    """
+    get_repo(txn, name)
+    others = sorted(subvenance_repos(txn, name) - {name})
+    if others and not force:
+        raise StillNeededError(
+            f"cannot delete repo {name}: it is the provenance of {', '.join(others)}",
+            hint="delete those first, or use --force and leave their provenance dangling",
+        )
+    positions = txn.scan(Table.POSITIONS, prefix=name_prefix(name))
+    return Removal(
+        repos=(name,),
+        branches=tuple(f"{name}@{branch.name}" for branch in list_branches(txn, name)),
+        tags=tuple(f"{name}@{tag.name}" for tag in list_tags(txn, name)),
+        commits=tuple(f"{name}@{commit_id.hex()}" for _, commit_id in positions),
+        open_commits=tuple(f"{name}@{open_commit.id}" for open_commit in list_open(txn, name)),
+    )
+
+
 def delete_repo(txn: WriteTxn, name: str, *, force: bool = False) -> None:
     """Remove a repo with its branches, commits and open commits.
 
@@ -74,17 +100,13 @@ def delete_repo(txn: WriteTxn, name: str, *, force: bool = False) -> None:
         RepoNotFoundError: There is none.
         StillNeededError: Commits of other repos were made from its commits.
     """
-    get_repo(txn, name)
-    others = sorted(subvenance_repos(txn, name) - {name})
-    if others and not force:
-        raise StillNeededError(
-            f"cannot delete repo {name}: it is the provenance of {', '.join(others)}",
-            hint="delete those first, or use --force and leave their provenance dangling",
-        )
+    plan_delete_repo(txn, name, force=force)
     for open_commit in list(list_open(txn, name)):
         discard(txn, open_commit)
     for branch in list(list_branches(txn, name)):
         delete_branch(txn, branch)
+    for tag in list(list_tags(txn, name)):
+        delete_tag(txn, tag)
     for key, commit_id in list(txn.scan(Table.POSITIONS, prefix=name_prefix(name))):
         txn.delete(Table.POSITIONS, key)
         txn.delete(Table.COMMITS, commit_id)

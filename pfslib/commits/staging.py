@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 import msgspec
 
 from pfslib.commits.branches import find_branch
+from pfslib.commits.tags import check_no_tag
 from pfslib.kv.process import is_alive
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import ID_SIZE, Table, id_key, name_key, number_key
@@ -49,14 +50,12 @@ def start(
     Raises:
         BranchBusyError: The branch has an open commit already.
         InvalidNameError: Not a name for a branch.
+        AlreadyExistsError: The name is a tag's.
     """
     check_name("branch", branch)
     check_text("message", message)
-    holder = find_open_on(txn, repo, branch)
-    if holder is not None:
-        if not is_forsaken(holder) and holder.id not in forsaken:
-            raise BranchBusyError(repo, branch, holder.id)
-        discard(txn, holder)
+    check_no_tag(txn, repo, branch)
+    free_branch(txn, repo, branch, forsaken=forsaken)
     now_ns = time.time_ns()
     commit_id = new_commit_id()
     head = find_branch(txn, repo, branch)
@@ -80,6 +79,20 @@ def start(
     put_open(txn, open_commit)
     txn.put(Table.OPEN_BRANCHES, name_key(repo, branch), id_key(commit_id))
     return open_commit
+
+
+def free_branch(txn: WriteTxn, repo: str, branch: str, *, forsaken: Collection[str] = ()) -> None:
+    """Make sure that a branch has no open commit; one that its owner has given up is discarded.
+
+    Raises:
+        BranchBusyError: It has one.
+    """
+    holder = find_open_on(txn, repo, branch)
+    if holder is None:
+        return
+    if not is_forsaken(holder) and holder.id not in forsaken:
+        raise BranchBusyError(repo, branch, holder.id)
+    discard(txn, holder)
 
 
 def is_forsaken(open_commit: OpenCommit) -> bool:
@@ -142,12 +155,6 @@ def staged_end(txn: ReadTxn, open_commit: OpenCommit) -> int:
     """The number after that of the last staged edit."""
     last = next(txn.scan(Table.STAGED, prefix=id_key(open_commit.id), reverse=True), None)
     return int.from_bytes(last[0][ID_SIZE:], "big") + 1 if last else open_commit.folded
-
-
-def staged_count(txn: ReadTxn, open_commit: OpenCommit) -> int:
-    """How many edits are staged and not folded."""
-    found = find_open(txn, open_commit.id) or open_commit
-    return staged_end(txn, found) - found.folded
 
 
 def clear_staged(txn: WriteTxn, open_commit: OpenCommit) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
+from pfslib.kv.protocol import KV, Hold, ReadTxn, Room, Sweep, WriteTxn
 from pfslib.model.errors import StoreClosedError
 
 
@@ -23,6 +23,22 @@ class KVHandle:
     def write(self) -> AbstractContextManager[WriteTxn]:
         """See KV."""
         return self._open().write()
+
+    def hold(self) -> Hold:
+        """See KV."""
+        return self._open().hold()
+
+    def sweeping(self) -> AbstractContextManager[Sweep]:
+        """See KV."""
+        return self._open().sweeping()
+
+    def room(self) -> Room:
+        """See KV."""
+        return self._open().room()
+
+    def compact(self) -> None:
+        """See KV."""
+        self._open().compact()
 
     def close(self) -> None:
         """See KV."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock, get_ident
 
-from pfslib.kv.protocol import Pair
+from pfslib.kv.protocol import Pair, Room
 from pfslib.kv.tables import Table
 from pfslib.model.errors import StoreClosedError
 
@@ -60,6 +60,15 @@ class MemoryTxn:
         for key in keys:
             yield key, rows.values[key]
 
+    def keys(self, table: Table, *, start: bytes = b"") -> Iterator[bytes]:
+        """See ReadTxn."""
+        keys = self._rows(table).keys
+        return iter(keys[bisect_left(keys, start) :])
+
+    def audit(self, table: Table) -> Iterator[tuple[bytes, bytes | None]]:
+        """See ReadTxn."""
+        return self.scan(table)
+
     def count(self, table: Table) -> int:
         """See ReadTxn."""
         return len(self._rows(table).keys)
@@ -106,6 +115,38 @@ class MemoryTxn:
         return True
 
 
+class MemoryHold:
+    """See Hold."""
+
+    def __init__(self, kv: MemoryKV) -> None:
+        self._kv = kv
+        self.names: list[bytes] = []
+        self.released = False
+        kv.holds.append(self)
+
+    def add(self, names: Iterable[bytes]) -> None:
+        """See Hold."""
+        self.names.extend(names)
+
+    def release(self) -> None:
+        """See Hold. While a sweep is under way its names stay for that to see."""
+        self.released = True
+        if not self._kv.is_swept.locked():
+            self._kv.forget_released()
+
+
+class MemorySweep:
+    """See Sweep."""
+
+    def __init__(self, kv: MemoryKV) -> None:
+        self._kv = kv
+
+    def held(self) -> Iterator[bytes]:
+        """See Sweep."""
+        for hold in self._kv.holds:
+            yield from hold.names
+
+
 class MemoryKV:
     """A KV that forgets. Readers keep the state they began with, as in LMDB."""
 
@@ -114,6 +155,8 @@ class MemoryKV:
         self._writing = Lock()
         self._writer: int | None = None
         self._closed = False
+        self.is_swept = Lock()
+        self.holds: list[MemoryHold] = []
 
     @contextmanager
     def read(self) -> Iterator[MemoryTxn]:
@@ -136,6 +179,31 @@ class MemoryKV:
                 self._tables = tables
             finally:
                 self._writer = None
+
+    def hold(self) -> MemoryHold:
+        """See KV."""
+        return MemoryHold(self)
+
+    @contextmanager
+    def sweeping(self) -> Iterator[MemorySweep]:
+        """See KV."""
+        with self.is_swept:
+            self.forget_released()
+            yield MemorySweep(self)
+            self.forget_released()
+
+    def forget_released(self) -> None:
+        """Forget the holds that nobody has any more."""
+        self.holds = [hold for hold in self.holds if not hold.released]
+
+    def room(self) -> Room:
+        """See KV. Keys and values only."""
+        tables = self._tables.values()
+        used = sum(len(key) + len(rows.values[key]) for rows in tables for key in rows.keys)
+        return Room(0, used)
+
+    def compact(self) -> None:
+        """See KV. There is none."""
 
     def close(self) -> None:
         """See KV."""

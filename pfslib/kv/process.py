@@ -29,7 +29,7 @@ def is_alive(identity: str) -> bool | None:
         return False
     if boot != _boot():
         return False
-    if namespace != _namespace():
+    if namespace != pid_namespace():
         return None
     return _start_time(int(pid)) == start
 
@@ -40,14 +40,15 @@ def is_running(pid: int) -> bool:
 
 
 def _identity(pid: int) -> str:
-    return f"{_boot()}:{_namespace()}:{pid}:{_start_time(pid)}"
+    return f"{_boot()}:{pid_namespace()}:{pid}:{_start_time(pid)}"
 
 
 def _boot() -> str:
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
-def _namespace() -> str:
+def pid_namespace() -> str:
+    """Number of the calling process's PID namespace; others may have processes of equal ids."""
     return str((_PROC / "self/ns/pid").stat().st_ino)
 
 

@@ -5,9 +5,9 @@ Two primitives carry everything above: `add` by content and `swap` by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pfslib.kv.tables import Table
 
@@ -29,6 +29,14 @@ class ReadTxn(Protocol):
         With `reverse`, from the greatest such key down, and `start` (when given) is the greatest
         key of interest. The table must not be written while the iterator is in use.
         """
+        ...
+
+    def keys(self, table: Table, *, start: bytes = b"") -> Iterator[bytes]:
+        """Keys in order, those before `start` left out; values are not touched."""
+        ...
+
+    def audit(self, table: Table) -> Iterator[tuple[bytes, bytes | None]]:
+        """All pairs, also damaged ones: None stands for a value that is not what was written."""
         ...
 
     def count(self, table: Table) -> int:
@@ -60,6 +68,42 @@ class WriteTxn(ReadTxn, Protocol):
         ...
 
 
+class Hold(Protocol):
+    """Names that nothing in the store refers to yet, or any more, kept from being swept."""
+
+    def add(self, names: Iterable[bytes]) -> None:
+        """Hold some more: digests of pieces, and keys of nodes with all below them.
+
+        Only what is looked up, or seen to be still referred to, *after* this returns is safe.
+
+        Raises:
+            StoreFullError: No room to note them down.
+        """
+        ...
+
+    def release(self) -> None:
+        """Hold nothing any more: it was published, or is not wanted. Idempotent."""
+        ...
+
+
+class Sweep(Protocol):
+    """The right to sweep."""
+
+    def held(self) -> Iterator[bytes]:
+        """All that is held, and all that was when the sweep began or since."""
+        ...
+
+
+class Room(NamedTuple):
+    """What a backend takes up, in bytes."""
+
+    file: int
+    """Of the disk."""
+
+    used: int
+    """Of the file, with something in it; the rest is used before the file grows."""
+
+
 class KV(Protocol):
     """A backend."""
 
@@ -73,6 +117,31 @@ class KV(Protocol):
         Raises:
             BusyError: Another process has been writing for too long.
             StoreFullError: No room; nothing of this transaction is kept.
+        """
+        ...
+
+    def hold(self) -> Hold:
+        """A new hold, without names; it ends with its process at the latest."""
+        ...
+
+    def sweeping(self) -> AbstractContextManager[Sweep]:
+        """Be the only one to sweep, for the block.
+
+        Raises:
+            BusyError: Another process is at it.
+        """
+        ...
+
+    def room(self) -> Room:
+        """What it takes up."""
+        ...
+
+    def compact(self) -> None:
+        """Give the room that is not used back to the disk.
+
+        Raises:
+            BusyError: Somebody else has the store open; nothing was changed.
+            StoreFullError: No room for the copy that this is done with; nothing was changed.
         """
         ...
 

@@ -8,10 +8,14 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from pfslib.kv.lmdb_env import DATA_FILE, create_environment
+from pfslib.kv.layout import DATA_FILE, FORMAT_FILE
+from pfslib.kv.lmdb_env import LmdbKV, create_environment
+from pfslib.kv.room import room_needed
+from pfslib.kv.syncing import sync_directory, write_durably
 from pfslib.model.encoding import FORMAT_VERSION
 from pfslib.model.errors import (
     AlreadyExistsError,
@@ -20,7 +24,6 @@ from pfslib.model.errors import (
     UnknownFormatError,
 )
 
-FORMAT_FILE = "format"
 DEFAULT_NAME = ".pfs"
 ENVIRONMENT_VARIABLE = "PFS_STORE"
 
@@ -82,48 +85,67 @@ def create_store(path: Path, parameters: Mapping[str, object]) -> Path:
     """
     if path.is_dir() and (path / FORMAT_FILE).exists():
         raise AlreadyExistsError(f"{path} holds a store already")
+    marker = {"format": FORMAT_VERSION, "store": uuid.uuid4().hex, **parameters}
+    with _made_beside(path) as beside:
+        create_environment(beside)
+        write_durably(beside / FORMAT_FILE, json.dumps(marker, indent=1).encode() + b"\n")
+    return path.resolve()
+
+
+def backup_store(directory: Path, path: Path) -> Path:
+    """Make a copy of a store, of the state of one moment; whole or not at all.
+
+    Args:
+        directory: The store; others may go on writing it.
+        path: A directory that does not exist, or is empty; its parents are made.
+
+    Returns:
+        The copy, which can be opened like any store.
+
+    Raises:
+        AlreadyExistsError: Something is there already.
+        StoreFullError: No room for it.
+    """
+    kv = LmdbKV.open(directory)
+    try:
+        with _made_beside(path) as beside:
+            kv.copy_to(beside)
+            write_durably(beside / FORMAT_FILE, (directory / FORMAT_FILE).read_bytes())
+    finally:
+        kv.close()
+    return path.resolve()
+
+
+@contextmanager
+def _made_beside(path: Path) -> Iterator[Path]:
+    """A new directory that becomes `path` when the block has put a store into it."""
     if path.exists() and not path.is_dir():
         raise AlreadyExistsError(f"{path} is a file", hint="name a directory")
     if path.is_dir() and any(path.iterdir()):
-        raise AlreadyExistsError(
-            f"{path} is not empty", hint="name a new directory, or `pfs init` inside it makes .pfs"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent))
-    try:
-        create_environment(beside)
-        marker = {"format": FORMAT_VERSION, "store": uuid.uuid4().hex, **parameters}
-        _write_durably(beside / FORMAT_FILE, json.dumps(marker, indent=1).encode() + b"\n")
-        sync_directory(beside)
-        _move_in(beside, path)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-    sync_directory(path.parent)
-    return path.resolve()
+        raise _not_empty(path)
+    with room_needed(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent))
+        try:
+            yield beside
+            sync_directory(beside)
+            _move_in(beside, path)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        sync_directory(path.parent)
 
 
 def _move_in(beside: Path, path: Path) -> None:
     try:
         beside.rename(path)
-    except OSError as error:
-        if error.errno in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
-            raise AlreadyExistsError(f"{path} was made by somebody else meanwhile") from error
-        raise
+    except OSError as error:  # somebody else was quicker
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
+            raise
+        raise _not_empty(path) from error
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _not_empty(path: Path) -> AlreadyExistsError:
+    return AlreadyExistsError(
+        f"{path} is not empty", hint="name a new directory, or `pfs init` inside it makes .pfs"
+    )

@@ -37,10 +37,16 @@ class Table(Enum):
     JOB_DATUMS = 18  # job id, # -> DatumRecord
     LOGS = 19  # job id, datum #, attempt # -> bytes the attempt printed
     IMAGES = 20  # image -> Image: a tree that the local sandbox lays over the host's
+    CONDEMNED = 21  # digest of a piece or key of a node -> "p" or "n": garbage that gc will sweep
+    THINNED = 22  # chunk # -> "": it lost a piece, and gc has not looked at it since
+    TAGS = 23  # repo \0 tag -> Tag
+    STATS = 24  # device, inode of a host directory, first name -> StatRows: a cache
     CHUNKS = 255  # # -> frame: codec, plain size, payload
 
     def __init__(self, number: int) -> None:
         self.tag = bytes([number])
+        # Those of nodes and chunks are verified against the digests that lead to them.
+        self.has_sums = self.name not in {"NODES", "CHUNKS"}
 
 
 LAST_TABLE: Final = Table.CHUNKS

@@ -26,6 +26,15 @@ class Branch(msgspec.Struct, array_like=True, frozen=True):
     created_ns: int
 
 
+class Tag(msgspec.Struct, array_like=True, frozen=True):
+    """A name in a repo for a commit; it never moves."""
+
+    repo: str
+    name: str
+    commit: str
+    created_ns: int
+
+
 class CommitLink(msgspec.Struct, array_like=True, frozen=True):
     """A commit named from elsewhere: in provenance."""
 

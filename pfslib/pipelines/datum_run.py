@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +19,7 @@ from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
 from pfslib.mounts.mountinfo import is_alive
 from pfslib.pipelines.claims import Claim
 from pfslib.pipelines.datums import Datum, environment, write_input_tree
-from pfslib.pipelines.ledger import put_datum, put_log, put_result
+from pfslib.pipelines.ledger import add_result, put_datum, put_log
 from pfslib.pipelines.runner import Attempt, Outcome, Session
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
@@ -66,8 +68,10 @@ class DatumRun:
             datum: What it sees.
             key: Its key; a success is stored under it at once, so that no crash repeats it.
         """
-        with self._kv.write() as txn:
-            root = write_input_tree(txn, datum, self._cache)
+        with self._input_tree(datum) as root:
+            return self._run(number, datum, key, root)
+
+    def _run(self, number: int, datum: Datum, key: bytes, root: bytes) -> DatumRecord:
         record = DatumRecord(
             key, DatumState.FAILED, tuple((item.name, item.path) for item in datum)
         )
@@ -98,6 +102,18 @@ class DatumRun:
     def stop(self) -> None:
         """Kill what runs; the runs under way return or raise."""
         self._session.close()
+
+    @contextmanager
+    def _input_tree(self, datum: Datum) -> Iterator[bytes]:
+        """The root of what the datum sees, kept from gc: no commit leads to it."""
+        hold = self._kv.hold()
+        try:
+            with self._kv.write() as txn:
+                root = write_input_tree(txn, datum, self._cache)
+                hold.add((root,))
+            yield root
+        finally:
+            hold.release()
 
     def _attempt(self, folder: Path, root: bytes, datum: Datum, key: bytes) -> Attempt:
         transform = self._pipeline.transform
@@ -138,7 +154,7 @@ class DatumRun:
             put_datum(txn, job.id, number, record)
             put_log(txn, job.id, number, record.attempts, _shortened(log))
             if state == DatumState.PROCESSED:
-                put_result(txn, record.key, DatumResult(root, job.id, record.seconds))
+                add_result(txn, record.key, DatumResult(root, job.id, record.seconds))
                 self._claim.count(txn, processed=1)
             elif record.attempts == self._pipeline.datum_tries:
                 self._claim.count(txn, failed=1)

@@ -140,9 +140,9 @@ def find_result(txn: ReadTxn, key: bytes) -> DatumResult | None:
     return unpack(DatumResult, value) if value is not None else None
 
 
-def put_result(txn: WriteTxn, key: bytes, result: DatumResult) -> None:
-    """Keep a successful result."""
-    txn.put(Table.DATUMS, key, pack(result))
+def add_result(txn: WriteTxn, key: bytes, result: DatumResult) -> None:
+    """Keep a successful result, unless there is one: jobs under way may count on that."""
+    txn.add(Table.DATUMS, key, pack(result))
 
 
 def put_datum(txn: WriteTxn, job_id: str, number: int, record: DatumRecord) -> None:

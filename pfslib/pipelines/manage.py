@@ -13,11 +13,13 @@ from pfslib.commits.repos import (
     find_repo,
     get_repo,
     list_repos,
+    plan_delete_repo,
     put_repo,
 )
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import Table, name_key
 from pfslib.model.errors import AlreadyExistsError, InvalidSpecError, StillNeededError
+from pfslib.model.removal import Removal
 from pfslib.model.work import Pipeline
 from pfslib.pipelines.ledger import (
     delete_image,
@@ -28,6 +30,7 @@ from pfslib.pipelines.ledger import (
     list_jobs,
     list_pipelines,
     put_pipeline,
+    queued_jobs,
 )
 from pfslib.pipelines.trigger import create_jobs_of_pipeline
 
@@ -67,6 +70,19 @@ def create_pipeline(txn: WriteTxn, pipeline: Pipeline) -> Pipeline:
     put_pipeline(txn, pipeline)
     create_jobs_of_pipeline(txn, pipeline)
     return pipeline
+
+
+def plan_delete_pipeline(txn: ReadTxn, name: str, *, keep_repo: bool = False) -> Removal:
+    """What deleting a pipeline would take away.
+
+    Raises:
+        PipelineNotFoundError: There is none.
+        StillNeededError: Something was made from its output.
+    """
+    get_pipeline(txn, name)
+    jobs = sum(job.pipeline == name for job in list_jobs(txn))
+    removal = Removal(pipelines=(name,), jobs=jobs)
+    return removal if keep_repo else removal + plan_delete_repo(txn, name)
 
 
 def delete_pipeline(txn: WriteTxn, name: str, *, keep_repo: bool = False) -> None:
@@ -110,6 +126,33 @@ def check_unused(txn: ReadTxn, repo: str) -> None:
             f"cannot delete repo {repo}: it is the output of pipeline {repo}",
             hint=f"`pfs delete-pipeline {repo}` removes both",
         )
+
+
+def check_commit_unused(txn: ReadTxn, commit_id: str) -> None:
+    """Make sure that no job still has to read a commit.
+
+    Raises:
+        StillNeededError: One does.
+    """
+    for job in queued_jobs(txn):
+        if any(item.commit == commit_id for item in job.inputs):
+            raise StillNeededError(
+                f"cannot remove commit {commit_id}: job {job.id} of pipeline {job.pipeline} "
+                "has still to read it",
+                hint="run the job first, or delete it",
+            )
+
+
+def plan_delete_all(txn: ReadTxn) -> Removal:
+    """What `delete_all` would take away."""
+    removal = Removal(
+        pipelines=tuple(pipeline.name for pipeline in list_pipelines(txn)),
+        jobs=sum(1 for _ in list_jobs(txn)),
+        images=tuple(image.name for image in list_images(txn)),
+    )
+    for repo in list_repos(txn):
+        removal += plan_delete_repo(txn, repo.name, force=True)
+    return removal
 
 
 def delete_all(txn: WriteTxn) -> None:

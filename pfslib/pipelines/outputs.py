@@ -9,9 +9,10 @@ from pfslib.model.errors import PathClashError
 from pfslib.model.nodes import Content, Entry
 from pfslib.model.paths import join_path
 from pfslib.model.work import Merge
+from pfslib.trees.assemble import Patchwork, assemble
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.edit import Edit, Op
-from pfslib.trees.hosttree import entry_of
+from pfslib.trees.hostfile import entry_of
 from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.walk import Parts, walk
 
@@ -80,8 +81,9 @@ def _joined(
 ) -> Entry:
     if len(entries) == 1:
         return entries[0]
-    content = writer.concatenate(
-        txn, [Content(entry.size, entry.content) for entry in entries], cache
-    )
+    parts = Patchwork()
+    for entry in entries:
+        parts.append(Content(entry.size, entry.content))
+    content = assemble(txn, parts, writer, cache)
     newest = max(entry.mtime_ns for entry in entries)
     return entry_of(content, executable=entries[0].executable, mtime_ns=newest)

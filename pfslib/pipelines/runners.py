@@ -40,6 +40,7 @@ class RunnerChoice:
                 f"runner {wanted!r} is unknown", hint=f"one of: {', '.join(RUNNER_NAMES)}"
             )
         self._kv = kv
+        self._hold = kv.hold()
         self._store_dir = store_dir
         self._wanted = wanted
         self._notice = notice
@@ -66,8 +67,15 @@ class RunnerChoice:
         return self._sandbox(pipeline.name, name, image, trees_at)
 
     def _local_image(self, name: str) -> Image | None:
+        """The store's image of a name, kept from gc while this lives, though it be replaced."""
         with self._kv.read() as txn:
-            return find_image(txn, name)
+            image = find_image(txn, name)
+        if image is None:
+            return None
+        self._hold.add((image.root.node,))
+        with self._kv.read() as txn:
+            now = find_image(txn, name)
+        return image if now == image else self._local_image(name)
 
     def _docker_problem(self) -> str:
         """Why Docker cannot be used; empty when it can. Asked once: a hanging engine is slow."""

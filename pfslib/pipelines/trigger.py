@@ -48,7 +48,7 @@ def create_jobs_of_pipeline(txn: WriteTxn, pipeline: Pipeline) -> None:
         if first.branch not in {"", branch.name}:
             continue
         if pipeline.every_commit:
-            ids = list_commit_ids(txn, first.repo, branch=branch.name)
+            ids = list(list_commit_ids(txn, first.repo, branch=branch.name))
         else:
             ids = [branch.head]
         for commit in [get_commit(txn, commit_id) for commit_id in ids]:

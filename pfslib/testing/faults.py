@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pfslib.kv.protocol import KV, Pair, ReadTxn, WriteTxn
 from pfslib.kv.tables import Table
 from pfslib.model.errors import StoreFullError
+from pfslib.testing.wrapped import WrappedKV
 
 
-class FaultyKV:
+class FaultyKV(WrappedKV):
     """Passes every call on to a backend until a write fails as if the disk were full.
 
     What counts as a call: the begin of a write transaction, each put, add, append, swap and delete
@@ -22,7 +23,7 @@ class FaultyKV:
     """
 
     def __init__(self, kv: KV) -> None:
-        self._kv = kv
+        super().__init__(kv)
         self._fail_at = 0
         self._lasting = False
         self.calls = 0
@@ -56,10 +57,6 @@ class FaultyKV:
             yield _FaultyTxn(self, txn)
             self.count()
 
-    def close(self) -> None:
-        """See KV."""
-        self._kv.close()
-
     def count(self) -> None:
         """Count a call.
 
@@ -85,6 +82,12 @@ class _FaultyTxn:
         self, table: Table, *, prefix: bytes = b"", start: bytes = b"", reverse: bool = False
     ) -> Iterator[Pair]:
         return self._txn.scan(table, prefix=prefix, start=start, reverse=reverse)
+
+    def keys(self, table: Table, *, start: bytes = b"") -> Iterator[bytes]:
+        return self._txn.keys(table, start=start)
+
+    def audit(self, table: Table) -> Iterator[tuple[bytes, bytes | None]]:
+        return self._txn.audit(table)
 
     def count(self, table: Table) -> int:
         return self._txn.count(table)

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 from pfslib.kv.protocol import KV, Pair, ReadTxn, WriteTxn
 from pfslib.kv.tables import Table
+from pfslib.testing.wrapped import WrappedKV
 
 
-class RecordingKV:
+class RecordingKV(WrappedKV):
     """Passes every call on to a backend and counts it.
 
     ::
@@ -28,7 +29,7 @@ class RecordingKV:
     """
 
     def __init__(self, kv: KV) -> None:
-        self._kv = kv
+        super().__init__(kv)
         self.reset()
 
     def reset(self) -> None:
@@ -53,10 +54,6 @@ class RecordingKV:
         with self._kv.write() as txn:
             yield _RecordingTxn(self, txn)
 
-    def close(self) -> None:
-        """See KV."""
-        self._kv.close()
-
 
 class _RecordingReadTxn:
     def __init__(self, record: RecordingKV, txn: ReadTxn) -> None:
@@ -72,6 +69,14 @@ class _RecordingReadTxn:
     ) -> Iterator[Pair]:
         self._record.read_calls[table] += 1
         return self._reader.scan(table, prefix=prefix, start=start, reverse=reverse)
+
+    def keys(self, table: Table, *, start: bytes = b"") -> Iterator[bytes]:
+        self._record.read_calls[table] += 1
+        return self._reader.keys(table, start=start)
+
+    def audit(self, table: Table) -> Iterator[tuple[bytes, bytes | None]]:
+        self._record.read_calls[table] += 1
+        return self._reader.audit(table)
 
     def count(self, table: Table) -> int:
         self._record.read_calls[table] += 1

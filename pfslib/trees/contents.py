@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from typing import Final
 
-from pfslib.chunks.chunkstore import get_piece, has_piece
+from pfslib.chunks.chunkstore import has_piece
+from pfslib.chunks.condemned import is_condemned
 from pfslib.chunks.ingest import Ingest
 from pfslib.chunks.split import ReadInto, reader_of
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
 from pfslib.model.encoding import unpack
-from pfslib.model.nodes import INLINE_MAX, PIECE_MAX, Content, Piece, PieceList
+from pfslib.model.nodes import INLINE_MAX, PIECE_MAX, Content, Entry, Piece, PieceList
 from pfslib.trees.nodestore import (
     TreeCache,
     add_node,
@@ -21,8 +22,20 @@ from pfslib.trees.nodestore import (
 )
 from pfslib.trees.splitting import SplitTree
 
-_ENDS_MASK = 63
+_ENDS_MASK: Final = 63
 """A node of a large file ends after an item whose digest has these bits zero: 64 on average."""
+
+_NODES_MAX: Final = 4096
+"""Nodes of large files held before they are written: about 10 MB."""
+
+
+def ends_list(digest: bytes, level: int) -> bool:
+    """Whether a node of a large file ends after the piece, or the node below, of that digest.
+
+    It also ends when it has NODE_MAX items, or where the file does. Each level looks at a byte of
+    its own.
+    """
+    return digest[level] & _ENDS_MASK == 0
 
 
 class _PieceShape:
@@ -32,8 +45,8 @@ class _PieceShape:
         self._nodes = nodes
 
     def ends_node(self, item: Piece, level: int) -> bool:
-        """See Shape. Each level looks at a byte of its own."""
-        return item.digest[level] & _ENDS_MASK == 0
+        """See Shape."""
+        return ends_list(item.digest, level)
 
     def seal(self, items: list[Piece], level: int) -> Piece:
         """See Shape."""
@@ -47,7 +60,8 @@ class ContentWriter:
 
     def __init__(self, kv: KV) -> None:
         self._kv = kv
-        self._ingest = Ingest(kv)
+        self._hold = kv.hold()
+        self._ingest = Ingest(kv, self._hold)
         self._nodes: dict[bytes, bytes] = {}
 
     @property
@@ -78,25 +92,29 @@ class ContentWriter:
             filled += count
         return self._add_large(_after(head, readinto))
 
-    def concatenate(self, txn: ReadTxn, contents: Iterable[Content], cache: TreeCache) -> Content:
-        """Add the contents one after the other, without reading what need not be cut again.
+    def grow(self) -> GrowingContent:
+        """Begin a large content that is made of more than one stream."""
+        return GrowingContent(self._kv, self._ingest, self._nodes)
 
-        Cost: linear in all but the first content, of which only the last chunk is read.
+    def rely_on(self, content: Content) -> bool:
+        """Say that a content found in the store is about to be referred to again.
+
+        Returns:
+            Whether it is there; if not, it has to be added.
         """
-        parts = [content for content in contents if content.size]
-        if not parts:
-            return Content(0, b"")
-        first, rest = parts[0], parts[1:]
-        if not rest:
-            return first
-        following = chain.from_iterable(read_blocks(txn, part, cache) for part in rest)
-        if first.size <= PIECE_MAX:
-            return self.add_blocks(chain(read_blocks(txn, first, cache), following))
-        tree = self._new_tree()
-        last = _copy_all_but_last(txn, first, cache, tree)
-        blocks = chain([read_piece(txn, last, cache)], following)
-        self._ingest.add_stream(reader_of(blocks), tree.add)
-        return self._finish(tree, sum(part.size for part in parts))
+        if content.size > INLINE_MAX:
+            self._hold.add((content.ref,))
+        with self._kv.read() as txn:
+            return is_stored(txn, content)
+
+    def keep(self, entry: Entry) -> None:
+        """Keep what an entry refers to until it is published, whatever becomes of its source.
+
+        For an entry taken over from elsewhere in the store. The caller then makes sure that the
+        source is still there: if it was deleted before, this may have come too late.
+        """
+        if not entry.is_inline:
+            self._hold.add((entry.node or entry.content,))
 
     @contextmanager
     def writing(self) -> Iterator[WriteTxn]:
@@ -106,6 +124,7 @@ class ContentWriter:
         pending as before, so that what failed can be tried again.
         """
         self._ingest.settle()
+        self._hold.add(self._nodes)
         with self._kv.write() as txn:
             self._ingest.flush(txn)
             for key, data in self._nodes.items():
@@ -119,30 +138,65 @@ class ContentWriter:
         with self.writing():
             pass
 
+    def let_go(self) -> None:
+        """Leave what was added to gc: by now the store refers to all of it that is wanted."""
+        self._hold.release()
+
     def close(self) -> None:
-        """Drop what is pending."""
+        """Drop what is pending, and leave what was written to gc."""
         self._ingest.close()
         self._nodes.clear()
-
-    def _new_tree(self) -> SplitTree[Piece, Piece]:
-        return SplitTree(_PieceShape(self._nodes))
+        self._hold.release()
 
     def _add_large(self, readinto: ReadInto) -> Content:
-        tree = self._new_tree()
-        size = self._ingest.add_stream(readinto, tree.add)
-        return self._finish(tree, size)
+        growing = self.grow()
+        self._ingest.add_stream(readinto, growing.add_piece)
+        content = growing.finish()
+        if len(self._nodes) > _NODES_MAX:
+            self.spill()
+        return content
 
-    def _finish(self, tree: SplitTree[Piece, Piece], size: int) -> Content:
-        root = tree.finish(self._only_child)
+
+class GrowingContent:
+    """A large content in the making, of chunks and of nodes taken over from older contents."""
+
+    def __init__(self, kv: KV, ingest: Ingest, nodes: dict[bytes, bytes]) -> None:
+        self._kv = kv
+        self._ingest = ingest
+        self._nodes = nodes
+        self._tree: SplitTree[Piece, Piece] = SplitTree(_PieceShape(nodes))
+        self.size = 0
+
+    def add_chunk(self, chunk: memoryview) -> None:
+        """Add bytes that were cut where a fresh put would cut them."""
+        self.add_piece(self._ingest.add_chunk(chunk))
+
+    def add_piece(self, piece: Piece, level: int = 0) -> None:
+        """Add a stored chunk or, at a level above 0, a whole stored node of level - 1.
+
+        A node may only be added where `at_boundary(level)` holds.
+        """
+        self._tree.add(piece, level)
+        self.size += piece.size
+
+    def at_boundary(self, level: int) -> bool:
+        """Whether a whole node may be taken over here."""
+        return self._tree.at_boundary(level)
+
+    def finish(self) -> Content:
+        """The content of all that was added."""
+        root = self._tree.finish(self._only_child)
         assert root is not None
-        assert root.size == size
-        return Content(size, root.digest)
+        assert root.size == self.size
+        return Content(root.size, root.digest)
 
     def _only_child(self, piece: Piece) -> Piece | None:
         data = self._nodes.get(piece.digest)
-        if data is None:  # taken over whole from an older tree: it never has one child only
-            return None
-        node = unpack(PieceList, data)
+        if data is not None:
+            node = unpack(PieceList, data)
+        else:  # taken over
+            with self._kv.read() as txn:
+                node = get_piece_list(txn, piece.digest, TreeCache())
         return node.items[0] if node.level > 0 and len(node.items) == 1 else None
 
 
@@ -162,35 +216,6 @@ def _after(head: bytearray, readinto: ReadInto) -> ReadInto:
     return read_on
 
 
-def _copy_all_but_last(
-    txn: ReadTxn, content: Content, cache: TreeCache, tree: SplitTree[Piece, Piece]
-) -> Piece:
-    """Take over a large file's pieces but the last, whole nodes where they are complete."""
-    node = get_piece_list(txn, content.ref, cache)
-    while True:
-        for item in node.items[:-1]:
-            tree.add(item, node.level)
-        if node.level == 0:
-            return node.items[-1]
-        node = get_piece_list(txn, node.items[-1].digest, cache)
-
-
-def read_blocks(txn: ReadTxn, content: Content, cache: TreeCache) -> Iterator[bytes]:
-    """The bytes of a content, chunk by chunk."""
-    if content.size <= INLINE_MAX:
-        yield content.ref
-    elif content.size <= PIECE_MAX:
-        yield bytes(get_piece(txn, content.ref, cache.chunks))
-    else:
-        for piece in iter_pieces(txn, content.ref, cache):
-            yield read_piece(txn, piece, cache)
-
-
-def read_piece(txn: ReadTxn, piece: Piece, cache: TreeCache) -> bytes:
-    """The bytes of one chunk of a large file."""
-    return bytes(get_piece(txn, piece.digest, cache.chunks))
-
-
 def iter_pieces(txn: ReadTxn, key: bytes, cache: TreeCache) -> Iterator[Piece]:
     """The chunks of a large file, in order."""
     node = get_piece_list(txn, key, cache)
@@ -202,9 +227,12 @@ def iter_pieces(txn: ReadTxn, key: bytes, cache: TreeCache) -> Iterator[Piece]:
 
 
 def is_stored(txn: ReadTxn, content: Content) -> bool:
-    """Whether the content can be read from this store; looks at its root only."""
+    """Whether the content is stored, and will stay for who has noted it down in a hold.
+
+    Looks at its root only.
+    """
     if content.size <= INLINE_MAX:
         return True
     if content.size <= PIECE_MAX:
         return has_piece(txn, content.ref)
-    return has_node(txn, content.ref)
+    return has_node(txn, content.ref) and not is_condemned(txn, content.ref)

@@ -25,7 +25,11 @@ _LEVELS: Final = 6
 _SPREAD: Final = 0x9E3779B1
 
 
-def _ends_node(name: bytes, level: int) -> bool:
+def ends_node(name: bytes, level: int) -> bool:
+    """Whether a node of a directory ends after an entry, or a child whose last entry has the name.
+
+    It also ends when it has NODE_MAX items, or where the directory does.
+    """
     # The multiplication breaks CRC's linearity, which regular names (0001, 0002, …) would meet.
     if level >= _LEVELS:
         return False
@@ -41,7 +45,7 @@ class _DirectoryShape:
 
     def ends_node(self, item: Entry | Child, level: int) -> bool:
         """See Shape."""
-        return _ends_node(item.name if isinstance(item, Entry) else item.last, level)
+        return ends_node(item.name if isinstance(item, Entry) else item.last, level)
 
     def seal(self, items: list[Entry | Child], level: int) -> Child:
         """See Shape."""
@@ -53,7 +57,7 @@ def _seal_leaf(txn: WriteTxn, items: list[Entry | Child]) -> Child:
     node = Leaf(0, tuple(entries))
     key, data = encode_directory_node(node)
     add_node(txn, key, data)
-    return _child_of(node, key)
+    return child_of(node, key)
 
 
 def _seal_inner(txn: WriteTxn, items: list[Entry | Child], level: int) -> Child:
@@ -61,10 +65,10 @@ def _seal_inner(txn: WriteTxn, items: list[Entry | Child], level: int) -> Child:
     node = Inner(level, tuple(children))
     key, data = encode_directory_node(node)
     add_node(txn, key, data)
-    return _child_of(node, key)
+    return child_of(node, key)
 
 
-def _child_of(node: Leaf | Inner, key: bytes) -> Child:
+def child_of(node: Leaf | Inner, key: bytes) -> Child:
     """What stands for a node one level up."""
     return _child_of_leaf(node, key) if isinstance(node, Leaf) else _child_of_inner(node, key)
 
@@ -97,7 +101,7 @@ def root_entry(txn: ReadTxn, key: bytes, cache: TreeCache) -> Entry:
     """The entry of the directory whose root node has a key; without a name and an origin."""
     node = get_directory_node(txn, key, cache)
     newest = max((item.mtime_ns for item in node.items if isinstance(item, Entry)), default=0)
-    return _entry_of(_child_of(node, key), b"", mtime_ns=newest, origin=b"")
+    return _entry_of(child_of(node, key), b"", mtime_ns=newest, origin=b"")
 
 
 def empty_directory(txn: WriteTxn, *, mtime_ns: int, origin: bytes) -> Entry:

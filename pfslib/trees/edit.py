@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,7 @@ from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.model.errors import IsADirectoryInCommitError, PathClashError, WrongKindError
 from pfslib.model.nodes import Content, Entry, Kind
 from pfslib.model.paths import join_path
+from pfslib.trees.assemble import Patchwork
 from pfslib.trees.directories import Change, empty_directory, write_directory
 from pfslib.trees.lookup import find_child
 from pfslib.trees.nodestore import TreeCache
@@ -26,6 +28,10 @@ class Op(IntEnum):
     PUT = 0
     APPEND = 1
     DELETE = 2
+    WRITE = 3
+
+
+_JOINS: Final = (Op.APPEND, Op.WRITE)
 
 
 class Edit(msgspec.Struct, array_like=True, frozen=True):
@@ -34,7 +40,16 @@ class Edit(msgspec.Struct, array_like=True, frozen=True):
     op: int
     path: tuple[bytes, ...]
     entry: Entry | None = None
-    """PUT: the new entry, a file, link or whole directory. APPEND: what is added to the file."""
+    """PUT: the new entry, a file, link or whole directory. APPEND, WRITE: what goes into the file
+    at its end, or over what is at the offset."""
+
+    offset: int = 0
+    """WRITE: first byte that is written over."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether the new content is made of the old one."""
+        return self.op in _JOINS
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -70,24 +85,25 @@ class _Put:
         entry: What is put.
         fresh: Something was deleted at its place before.
         emptied: Changes at its place before, which must have left nothing of a directory.
-        appended: What is appended, in order; to what was put first, if anything was.
+        joined: What goes into it, in order; into what was put first, if anything was. Each with the
+            offset it is written at, None for the end.
         whole: Nothing of what was there before is kept: something was put first, or deleted.
         written: Bytes that the edits wrote.
     """
 
-    __slots__ = ("appended", "emptied", "entry", "fresh", "whole", "written")
+    __slots__ = ("emptied", "entry", "fresh", "joined", "whole", "written")
 
     def __init__(self, entry: Entry, *, fresh: bool, emptied: _Changes | None = None) -> None:
         self.entry = entry
         self.fresh = fresh
         self.emptied = emptied
-        self.appended: list[Content] = []
+        self.joined: list[tuple[Content, int | None]] = []
         self.whole = True
         self.written = entry.size
 
-    def append(self, entry: Entry) -> None:
-        """Add to what is put."""
-        self.appended.append(Content(entry.size, entry.content))
+    def join(self, entry: Entry, offset: int | None) -> None:
+        """Add to what is put, or write over a part of it."""
+        self.joined.append((Content(entry.size, entry.content), offset))
         self.written += entry.size
         self.entry = msgspec.structs.replace(
             entry,
@@ -103,7 +119,7 @@ def apply_edits(
     *,
     origin: bytes,
     now_ns: int,
-    appended: Mapping[tuple[bytes, ...], Content] | None = None,
+    joined: Mapping[tuple[bytes, ...], Content] | None = None,
 ) -> Applied:
     """Apply edits, in order, to a tree.
 
@@ -114,7 +130,7 @@ def apply_edits(
         cache: What is remembered of trees.
         origin: Id of the commit that makes the changes.
         now_ns: Modification time of the directories that change.
-        appended: For each path that `list_appended` gives, the contents joined.
+        joined: For each path that `list_joined` gives, what its parts make.
 
     Returns:
         The new root, and the bytes that the edits wrote. A put of what is there already changes
@@ -124,7 +140,7 @@ def apply_edits(
         PathClashError: A path would be a file and a directory.
     """
     overlay = _overlay(root, edits, origin)
-    writer = _Writer(txn, cache, origin=origin, now_ns=now_ns, appended=appended or {})
+    writer = _Writer(txn, cache, origin=origin, now_ns=now_ns, joined=joined or {})
     new_root = writer.directory(root, overlay, b"", ())
     if new_root is None:
         new_root = empty_directory(txn, mtime_ns=now_ns, origin=origin)
@@ -133,39 +149,44 @@ def apply_edits(
     return Applied(new_root, writer.added_bytes)
 
 
-def list_appended(
+def list_joined(
     txn: ReadTxn, root: Entry, edits: Iterable[Edit], cache: TreeCache
-) -> dict[tuple[bytes, ...], list[Content]]:
-    """The paths that edits append to, each with the contents that it will be made of, in order.
+) -> dict[tuple[bytes, ...], Patchwork]:
+    """The paths that edits append to or write into, each with the parts it will be made of.
 
     Raises:
-        IsADirectoryInCommitError, WrongKindError: Something that is no file is appended to.
+        IsADirectoryInCommitError, WrongKindError: Something that is no file is written into.
         PathClashError: A path would be a file and a directory.
     """
-    found: dict[tuple[bytes, ...], list[Content]] = {}
-    _collect_appended(txn, root, _overlay(root, edits, b""), (), found, cache)
+    found: dict[tuple[bytes, ...], Patchwork] = {}
+    _collect_joined(txn, root, _overlay(root, edits, b""), (), found, cache)
     return found
 
 
-def _collect_appended(
+def _collect_joined(
     txn: ReadTxn,
     base: Entry | None,
     changes: _Changes,
     path: tuple[bytes, ...],
-    found: dict[tuple[bytes, ...], list[Content]],
+    found: dict[tuple[bytes, ...], Patchwork],
     cache: TreeCache,
 ) -> None:
     for name, change in changes.children.items():
         below = (*path, name)
         if isinstance(change, _Changes):
             inside = change.base if change.fresh else _find(txn, base, name, cache)
-            _collect_appended(txn, inside, change, below, found, cache)
-        elif change is not None and change.appended:
-            found[below] = list(change.appended)
+            _collect_joined(txn, inside, change, below, found, cache)
+        elif change is not None and change.joined:
+            parts = found[below] = Patchwork()
             old = None if change.whole else _find(txn, base, name, cache)
             if old is not None and not (old.is_dir and change.emptied is not None):
-                check_appendable(old, below)
-                found[below].insert(0, Content(old.size, old.content))
+                check_joinable(old, below)
+                parts.append(Content(old.size, old.content))
+            for content, offset in change.joined:
+                if offset is None:
+                    parts.append(content)
+                else:
+                    parts.write(content, offset)
 
 
 def _find(txn: ReadTxn, base: Entry | None, name: bytes, cache: TreeCache) -> Entry | None:
@@ -174,8 +195,8 @@ def _find(txn: ReadTxn, base: Entry | None, name: bytes, cache: TreeCache) -> En
     return find_child(txn, base, name, cache)
 
 
-def check_appendable(entry: Entry, path: tuple[bytes, ...]) -> None:
-    """Refuse to append to anything but a file.
+def check_joinable(entry: Entry, path: tuple[bytes, ...]) -> None:
+    """Refuse to append to, or write into, anything but a file.
 
     Raises:
         IsADirectoryInCommitError: It is a directory.
@@ -184,7 +205,7 @@ def check_appendable(entry: Entry, path: tuple[bytes, ...]) -> None:
     if entry.is_dir:
         raise IsADirectoryInCommitError(join_path(path))
     if entry.is_symlink:
-        raise WrongKindError(join_path(path), "is a symbolic link: nothing can be appended to it")
+        raise WrongKindError(join_path(path), "is a symbolic link: nothing can be written into it")
 
 
 def _overlay(root: Entry, edits: Iterable[Edit], origin: bytes) -> _Changes:
@@ -212,24 +233,25 @@ def _lay(overlay: _Changes, edit: Edit, origin: bytes) -> None:
         place.children[name] = None
         return
     entry = msgspec.structs.replace(edit.entry, name=name, origin=origin)
-    if edit.op == Op.APPEND:
-        _lay_append(place, entry, edit.path)
+    if edit.joins:
+        _lay_join(place, entry, edit)
     else:
         place.children[name] = _put(place, entry, edit.path)
 
 
-def _lay_append(place: _Changes, entry: Entry, path: tuple[bytes, ...]) -> None:
+def _lay_join(place: _Changes, entry: Entry, edit: Edit) -> None:
+    offset = edit.offset if edit.op == Op.WRITE else None
     before = place.children.get(entry.name)
     if isinstance(before, _Put):
-        check_appendable(before.entry, path)
-        if not before.appended:
-            before.appended.append(Content(before.entry.size, before.entry.content))
-        before.append(entry)
+        check_joinable(before.entry, edit.path)
+        if not before.joined:
+            before.joined.append((Content(before.entry.size, before.entry.content), None))
+        before.join(entry, offset)
         return
     nothing = msgspec.structs.replace(entry, kind=Kind.FILE, size=0, content=b"")
-    put = place.children[entry.name] = _put(place, nothing, path)
+    put = place.children[entry.name] = _put(place, nothing, edit.path)
     put.whole = put.fresh
-    put.append(entry)
+    put.join(entry, offset)
 
 
 def _put(place: _Changes, entry: Entry, path: tuple[bytes, ...]) -> _Put:
@@ -279,13 +301,13 @@ class _Writer:
         *,
         origin: bytes,
         now_ns: int,
-        appended: Mapping[tuple[bytes, ...], Content],
+        joined: Mapping[tuple[bytes, ...], Content],
     ) -> None:
         self._txn = txn
         self._cache = cache
         self._origin = origin
         self._now_ns = now_ns
-        self._appended = appended
+        self._joined = joined
         self.added_bytes = 0
 
     def directory(
@@ -334,8 +356,8 @@ class _Writer:
 
     def _entry(self, old: Entry | None, change: _Put, path: tuple[bytes, ...]) -> Entry | None:
         entry = change.entry
-        if change.appended:
-            whole = self._appended[path]
+        if change.joined:
+            whole = self._joined[path]
             keeps = old is not None and old.is_file and not change.whole
             kind = max(entry.kind, old.kind) if old is not None and keeps else entry.kind
             entry = msgspec.structs.replace(entry, kind=kind, size=whole.size, content=whole.ref)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pfslib.chunks.chunkstore import get_piece
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.errors import InvalidInputError, IsADirectoryInCommitError
-from pfslib.model.nodes import PIECE_MAX, Entry
+from pfslib.model.nodes import INLINE_MAX, PIECE_MAX, Content, Entry
 from pfslib.model.paths import to_text
 from pfslib.trees.nodestore import TreeCache, get_piece_list
 
@@ -31,14 +31,19 @@ def read_file(txn: ReadTxn, entry: Entry, offset: int, size: int | None, cache: 
     if offset < 0 or (size is not None and size < 0):
         raise InvalidInputError(f"offset {offset} and size {size} must not be negative")
     end = entry.size if size is None else min(entry.size, offset + size)
-    if offset >= end:
+    return read_content(txn, Content(entry.size, entry.content), offset, end, cache)
+
+
+def read_content(txn: ReadTxn, content: Content, start: int, end: int, cache: TreeCache) -> bytes:
+    """The bytes of a content from one place to another, which it must reach, verified."""
+    if start >= end:
         return b""
-    if entry.is_inline:
-        return entry.content[offset:end]
-    if entry.size <= PIECE_MAX:
-        return bytes(get_piece(txn, entry.content, cache.chunks)[offset:end])
+    if content.size <= INLINE_MAX:
+        return content.ref[start:end]
+    if content.size <= PIECE_MAX:
+        return bytes(get_piece(txn, content.ref, cache.chunks)[start:end])
     parts: list[bytes | memoryview] = []
-    _collect(txn, entry.content, offset, end, parts, cache)
+    _collect(txn, content.ref, start, end, parts, cache)
     return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
 

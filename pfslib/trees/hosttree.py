@@ -10,26 +10,30 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, NoReturn
 
-from pfslib.model.errors import UnsupportedFileError
-from pfslib.model.nodes import PIECE_MAX, Content, Entry, Kind
-from pfslib.model.paths import DEPTH_MAX, to_text
+from pfslib.kv.protocol import ReadTxn
+from pfslib.model.errors import PathClashError, UnsupportedFileError
+from pfslib.model.nodes import Content, Entry
+from pfslib.model.paths import DEPTH_MAX, join_path, to_text
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.edit import Edit, Op
+from pfslib.trees.hostfile import check_supported, entry_of_status, kind_of, read_file_at
+from pfslib.trees.hoststats import DirectoryStats, HostStats
+from pfslib.trees.lookup import Ascending, find_entry
+from pfslib.trees.nodestore import TreeCache
+from pfslib.trees.tally import Tally
+from pfslib.trees.walk import Parts
 
-Parts = tuple[bytes, ...]
-
-_BLOCK: Final = 8 << 20
-_FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-_WHAT: Final = {
-    stat.S_IFIFO: "is a fifo",
-    stat.S_IFSOCK: "is a socket",
-    stat.S_IFBLK: "is a block device",
-    stat.S_IFCHR: "is a character device",
-}
+
+class Base(NamedTuple):
+    """The tree that the edits are for; what is in it already needs no edit."""
+
+    txn: ReadTxn
+    root: Entry
+    cache: TreeCache
 
 
 def read_tree(
@@ -47,69 +51,153 @@ def read_tree(
         UnsupportedFileError: A device, fifo or socket, or a link that leads out.
         OSError: The host file system's own errors.
     """
-    fd = os.open(directory, _DIRECTORY_FLAGS)
-    try:
-        yield from _read_directory(fd, writer, at, (), os.fsencode(directory), links_inside)
-    finally:
-        os.close(fd)
+    return TreeReader(writer, links_inside=links_inside).read(directory, at)
 
 
-def read_host_file(path: Path, writer: ContentWriter) -> Entry:
-    """The entry, without a name, of one host file; links are followed, as one names it oneself."""
-    fd = os.open(path, _FILE_FLAGS & ~os.O_NOFOLLOW)
-    try:
-        return _read_open_file(fd, writer, str(path))
-    finally:
-        os.close(fd)
+class TreeReader:
+    """Reads host directories.
 
+    Attributes:
+        skipped: Paths of the special files that were left out.
+    """
 
-def _read_directory(
-    fd: int,
-    writer: ContentWriter,
-    at: Parts,
-    below: Parts,
-    top: bytes,
-    links_inside: bool,  # noqa: FBT001
-) -> Iterator[Edit]:
-    if len(at) + len(below) >= DEPTH_MAX:
-        raise UnsupportedFileError(_shown(top, below), f"is deeper than {DEPTH_MAX} directories")
-    with os.scandir(fd) as rows:
-        names = sorted(
-            (os.fsencode(row.name), row.is_dir(follow_symlinks=False), row.is_symlink())
-            for row in rows
-        )
-    for name, is_dir, is_link in names:
-        path = (*below, name)
-        if is_dir:
-            child = os.open(name, _DIRECTORY_FLAGS, dir_fd=fd)
+    def __init__(
+        self,
+        writer: ContentWriter,
+        *,
+        links_inside: bool = False,
+        skip_special: bool = False,
+        stats: HostStats | None = None,
+        base: Base | None = None,
+        tally: Tally | None = None,
+    ) -> None:
+        """Choose how to read.
+
+        Args:
+            writer: Takes the contents.
+            links_inside: Refuse symbolic links that lead out of the directory.
+            skip_special: Leave out devices, fifos and sockets, instead of refusing them.
+            stats: Files unchanged since they were noted here are not read.
+            base: Files that are in this tree already give no edit.
+            tally: Counts what is read.
+        """
+        self._writer = writer
+        self._links_inside = links_inside
+        self._skip_special = skip_special
+        self._stats = stats
+        self._base = base
+        self._tally = tally or Tally(None)
+        self.skipped: list[str] = []
+
+    def read(self, directory: Path, at: Parts) -> Iterator[Edit]:
+        """See `read_tree`.
+
+        Raises:
+            PathClashError: The base has a file where a directory is put, or the other way round.
+        """
+        self._top, self._at = os.fsencode(directory), at
+        old = None
+        if self._base is not None:
+            old = find_entry(self._base.txn, self._base.root, at, self._base.cache)
+        fd = os.open(directory, _DIRECTORY_FLAGS)
+        try:
+            yield from self._directory(fd, (), old)
+        finally:
+            os.close(fd)
+        if self._stats is not None:
+            self._stats.save()
+
+    def _directory(self, fd: int, below: Parts, old: Entry | None) -> Iterator[Edit]:
+        if len(self._at) + len(below) >= DEPTH_MAX:
+            raise UnsupportedFileError(
+                self._shown(below), f"is deeper than {DEPTH_MAX} directories"
+            )
+        if old is not None and not old.is_dir:
+            self._clash(below, "it is a file: nothing can be put below it")
+        rows = self._stats.directory(os.fstat(fd)) if self._stats is not None else None
+        base = None
+        if self._base is not None and old is not None:
+            base = Ascending(self._base.txn, old, self._base.cache)
+        for name in sorted(map(os.fsencode, os.listdir(fd))):
             try:
-                yield from _read_directory(child, writer, at, path, top, links_inside)
-            finally:
-                os.close(child)
-            continue
-        if is_link:
-            entry = _read_link(fd, name, writer, path, top, links_inside)
+                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            before = base.find(name) if base is not None else None
+            if stat.S_ISDIR(status.st_mode):
+                child = os.open(name, _DIRECTORY_FLAGS, dir_fd=fd)
+                try:
+                    yield from self._directory(child, (*below, name), before)
+                finally:
+                    os.close(child)
+                continue
+            entry = self._entry(fd, (*below, name), status, rows, before)
+            if entry is not None:
+                yield Edit(Op.PUT, (*self._at, *below, name), entry)
+        if rows is not None:
+            rows.close()
+
+    def _entry(
+        self,
+        fd: int,
+        path: Parts,
+        status: os.stat_result,
+        rows: DirectoryStats | None,
+        old: Entry | None,
+    ) -> Entry | None:
+        """The entry to put for a file or link; None if nothing needs to be."""
+        name = path[-1]
+        if old is not None and old.is_dir:
+            self._clash(path, "it is a directory: delete it first")
+        row = rows.find(name) if rows is not None else None
+        if rows is not None and row is not None and row.is_of(status):
+            content = Content(row.size, row.ref)
+            same = old is not None and _is_entry(old, content, status)
+            if same or self._writer.rely_on(content):
+                rows.keep(row)
+                self._tally.add(files=1, size=row.size)
+                return None if same else entry_of_status(content, status)
+        if stat.S_ISLNK(status.st_mode):
+            content, steady = self._read_link(fd, path), True
+            self._tally.add(size=content.size)
         else:
-            entry = _read_file(fd, name, writer, _shown(top, path))
-        yield Edit(Op.PUT, (*at, *path), entry)
+            if not stat.S_ISREG(status.st_mode):
+                if not self._skip_special:
+                    check_supported(status, self._shown(path))
+                self.skipped.append(self._shown(path))
+                return None
+            content, status, steady = read_file_at(
+                fd, name, status, self._writer, self._tally, lambda: self._shown(path)
+            )
+        self._tally.add(files=1)
+        if rows is not None and steady and content.size == status.st_size:
+            rows.note(name, status, content.ref)
+        if old is not None and _is_entry(old, content, status):
+            return None
+        return entry_of_status(content, status)
+
+    def _read_link(self, fd: int, path: Parts) -> Content:
+        target = os.readlink(path[-1], dir_fd=fd)
+        if self._links_inside and _leads_out(target, path):
+            raise UnsupportedFileError(
+                self._shown(path), f"is a link to {to_text(target)}, which lies outside"
+            )
+        return self._writer.add_bytes(target)
+
+    def _clash(self, path: Parts, why: str) -> NoReturn:
+        raise PathClashError(join_path((*self._at, *path)), why)
+
+    def _shown(self, path: Parts) -> str:
+        return to_text(b"/".join((self._top, *path)))
 
 
-def _read_link(
-    fd: int,
-    name: bytes,
-    writer: ContentWriter,
-    path: Parts,
-    top: bytes,
-    links_inside: bool,  # noqa: FBT001
-) -> Entry:
-    target = os.readlink(name, dir_fd=fd)
-    if links_inside and _leads_out(target, path):
-        raise UnsupportedFileError(
-            _shown(top, path), f"is a link to {to_text(target)}, which lies outside"
-        )
-    status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-    content = writer.add_bytes(target)
-    return Entry(b"", Kind.SYMLINK, content.size, content.ref, _clamped(status.st_mtime_ns), b"")
+def _is_entry(entry: Entry, content: Content, status: os.stat_result) -> bool:
+    """Whether an entry is that of a host file with some content."""
+    return (
+        entry.content == content.ref
+        and entry.size == content.size
+        and entry.kind == kind_of(status)
+    )
 
 
 def _leads_out(target: bytes, path: Parts) -> bool:
@@ -125,57 +213,3 @@ def _leads_out(target: bytes, path: Parts) -> bool:
         elif part not in {b"", b"."}:
             depth += 1
     return False
-
-
-def _read_file(fd: int, name: bytes, writer: ContentWriter, shown: str) -> Entry:
-    try:
-        file = os.open(name, _FILE_FLAGS, dir_fd=fd)
-    except OSError as error:
-        mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
-        if stat.S_IFMT(mode) in _WHAT:  # a socket, or a device without a driver
-            raise UnsupportedFileError(shown, _WHAT[stat.S_IFMT(mode)]) from error
-        raise
-    try:
-        return _read_open_file(file, writer, shown)
-    finally:
-        os.close(file)
-
-
-def _read_open_file(fd: int, writer: ContentWriter, shown: str) -> Entry:
-    status = os.fstat(fd)
-    kind = stat.S_IFMT(status.st_mode)
-    if kind == stat.S_IFDIR:
-        raise IsADirectoryError(shown)
-    if kind != stat.S_IFREG:
-        raise UnsupportedFileError(shown, _WHAT.get(kind, "is no regular file"))
-    if status.st_size <= PIECE_MAX:
-        # One read takes a small file whole, but of some file systems; or it has grown meanwhile.
-        data = os.read(fd, status.st_size + 1)
-        whole = len(data) == status.st_size
-        content = writer.add_bytes(data) if whole else writer.add_blocks(_blocks(fd, data))
-    else:
-        content = writer.add_stream(lambda target: os.readv(fd, [target]))
-    return entry_of(
-        content, executable=bool(status.st_mode & 0o111), mtime_ns=_clamped(status.st_mtime_ns)
-    )
-
-
-def _clamped(time_ns: int) -> int:
-    """A time that fits: file systems know years that 64 bits of nanoseconds do not."""
-    return max(-(1 << 63), min(time_ns, (1 << 63) - 1))
-
-
-def entry_of(content: Content, *, executable: bool, mtime_ns: int) -> Entry:
-    """The entry, without a name, of a file with some content."""
-    kind = Kind.EXECUTABLE if executable else Kind.FILE
-    return Entry(b"", kind, content.size, content.ref, mtime_ns, b"")
-
-
-def _blocks(fd: int, head: bytes) -> Iterator[bytes]:
-    yield head
-    while block := os.read(fd, _BLOCK):
-        yield block
-
-
-def _shown(top: bytes, path: Parts) -> str:
-    return to_text(b"/".join((top, *path)))

@@ -32,6 +32,18 @@ def find_child(txn: ReadTxn, directory: Entry, name: bytes, cache: TreeCache) ->
         key = node.items[at].node
 
 
+def find_entry(
+    txn: ReadTxn, root: Entry, parts: tuple[bytes, ...], cache: TreeCache
+) -> Entry | None:
+    """The entry at a path below a directory; None when there is none."""
+    entry: Entry | None = root
+    for name in parts:
+        if entry is None or not entry.is_dir:
+            return None
+        entry = find_child(txn, entry, name, cache)
+    return entry
+
+
 def get_entry(
     txn: ReadTxn, root: Entry, parts: tuple[bytes, ...], cache: TreeCache, *, where: str = ""
 ) -> Entry:
@@ -67,6 +79,39 @@ def scan_directory(
     Cost: one node read every 32 entries on average; starting late skips what is before.
     """
     yield from _scan_node(txn, directory.node, cache, after)
+
+
+class Ascending:
+    """Finds names in a directory, each greater than the one before; cheap when they are near."""
+
+    __slots__ = ("_at", "_cache", "_items", "_root", "_txn")
+
+    def __init__(self, txn: ReadTxn, directory: Entry, cache: TreeCache) -> None:
+        self._txn = txn
+        self._cache = cache
+        self._root = directory.node
+        self._items: tuple[Entry, ...] = ()
+        self._at = 0
+
+    def find(self, name: bytes) -> Entry | None:
+        """The entry of a name; None when there is none."""
+        if not self._items or self._items[-1].name < name:
+            self._items, self._at = self._leaf_of(name), 0
+        items, at = self._items, self._at
+        while at < len(items) and items[at].name < name:
+            at += 1
+        self._at = at
+        return items[at] if at < len(items) and items[at].name == name else None
+
+    def _leaf_of(self, name: bytes) -> tuple[Entry, ...]:
+        """The entries of the leaf that the name would be in; none if it is beyond the last."""
+        node = get_directory_node(self._txn, self._root, self._cache)
+        while not isinstance(node, Leaf):
+            at = bisect_left(node.items, name, key=_last_of)
+            if at == len(node.items):
+                return ()
+            node = get_directory_node(self._txn, node.items[at].node, self._cache)
+        return node.items
 
 
 def _scan_node(txn: ReadTxn, key: bytes, cache: TreeCache, after: bytes | None) -> Iterator[Entry]:

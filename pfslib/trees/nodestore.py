@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from pfslib.chunks.chunkstore import ChunkCache
 from pfslib.chunks.codec import decode, encode
+from pfslib.chunks.condemned import spare
 from pfslib.chunks.digest import directory_key, pieces_key
 from pfslib.chunks.lru import Lru
 from pfslib.kv.protocol import ReadTxn, WriteTxn
@@ -43,9 +44,10 @@ def encode_piece_list(node: PieceList) -> tuple[bytes, bytes]:
 
 
 def add_node(txn: WriteTxn, key: bytes, data: bytes) -> None:
-    """Store a node, unless it is stored already."""
+    """Store a node, unless it is stored already; gc spares it then."""
     if txn.get(Table.NODES, key) is None:
         txn.put(Table.NODES, key, encode(data))
+    spare(txn, key)
 
 
 def has_node(txn: ReadTxn, key: bytes) -> bool:
@@ -61,7 +63,7 @@ def get_directory_node(txn: ReadTxn, key: bytes, cache: TreeCache) -> Leaf | Inn
     """
     known = cache.nodes.get(key)
     if known is None:
-        data = _plain(txn, key)
+        data = read_node(txn, key)
         if directory_key(data) != key:
             raise CorruptionError(f"directory node {key.hex()} is damaged")
         kind: type[Leaf | Inner] = Leaf if data[_LEVEL_AT] == 0 else Inner
@@ -79,7 +81,7 @@ def get_piece_list(txn: ReadTxn, key: bytes, cache: TreeCache) -> PieceList:
     """
     known = cache.nodes.get(key)
     if known is None:
-        data = _plain(txn, key)
+        data = read_node(txn, key)
         if pieces_key(data) != key:
             raise CorruptionError(f"file node {key.hex()} is damaged")
         known = unpack(PieceList, data)
@@ -88,7 +90,12 @@ def get_piece_list(txn: ReadTxn, key: bytes, cache: TreeCache) -> PieceList:
     return known
 
 
-def _plain(txn: ReadTxn, key: bytes) -> bytes:
+def read_node(txn: ReadTxn, key: bytes) -> bytes:
+    """The plain bytes of a node, not verified.
+
+    Raises:
+        CorruptionError: It is missing, or its frame is damaged.
+    """
     frame = txn.get(Table.NODES, key)
     if frame is None:
         raise CorruptionError(f"node {key.hex()} is missing from the store")

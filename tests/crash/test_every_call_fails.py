@@ -128,7 +128,7 @@ def run_all(store: pfslib.Store, *, lasting: bool) -> int:
 @pytest.mark.parametrize(("lasting", "folded"), [(False, False), (False, True), (True, True)])
 def test_whatever_fails_can_be_made_again(store, monkeypatch, lasting, folded):
     if folded:
-        monkeypatch.setattr("pfslib.api.open_commit._STAGED_MAX", 1)
+        monkeypatch.setattr("pfslib.api.editing._STAGED_MAX", 1)
     assert run_all(store, lasting=lasting) > 100
 
 
@@ -177,7 +177,7 @@ def test_a_spill_that_fails_loses_nothing(store, monkeypatch):
     for fail_at in range(2, 40, 3):
         faults = empty(store)
         with store.create_repo("repo").commit() as commit:
-            commit._writer._ingest._spill_bytes = 1 << 20
+            commit._editing.writer._ingest._spill_bytes = 1 << 20
             faults.arm(fail_at)
             for number, block in enumerate(blocks):
                 try:

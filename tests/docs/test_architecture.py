@@ -33,4 +33,4 @@ def test_the_layers_are_those_that_import_linter_holds():
     held = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     drawing = re.search(r"^## 1\. Layers\n\n```\n(.*?)\n\n", PAGE, re.MULTILINE | re.DOTALL)
     assert drawing
-    assert [line.split()[0] for line in drawing[1].splitlines()] == held
+    assert [re.split(r"  +", line.strip())[0] for line in drawing[1].splitlines()] == held

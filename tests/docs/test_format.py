@@ -30,7 +30,7 @@ from pfslib.model.work import DatumInput, JobInput, Pipeline, Transform
 from pfslib.pipelines.datum_run import LOG_BYTES_MAX
 from pfslib.pipelines.datums import datum_key
 from pfslib.pipelines.trigger import job_of
-from pfslib.trees import edit
+from pfslib.trees import edit, hoststats
 from pfslib.trees.directories import write_directory
 from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.splitting import NODE_MAX
@@ -64,7 +64,9 @@ def stored_records() -> list[type[msgspec.Struct]]:
             and kind.__struct_config__.array_like
         ]
 
-    return [kind for module in (nodes, history, work, edit) for kind in records_of(module)]
+    return [
+        kind for module in (nodes, history, work, edit, hoststats) for kind in records_of(module)
+    ]
 
 
 # --- nothing left out, nothing invented ------------------------------------------------------

@@ -30,7 +30,7 @@ class OpenedCommit:
         self.branch = branch
         self.before = tree.copy()
         self.tree = tree
-        self.durable = commit._durable
+        self.durable = commit._editing._durable
 
 
 class StoreMachine(RuleBasedStateMachine):

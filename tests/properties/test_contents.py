@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -15,8 +15,9 @@ from pfslib.kv.memory import MemoryKV
 from pfslib.kv.tables import Table
 from pfslib.model.nodes import INLINE_MAX, PIECE_MAX, Content, Entry, Kind
 from pfslib.testing.strategies import BORDER_SIZES, blocks_of, contents, divisions, noise
-from pfslib.trees.contents import ContentWriter, is_stored, iter_pieces, read_blocks
-from pfslib.trees.filereader import read_file
+from pfslib.trees.assemble import Patchwork, assemble
+from pfslib.trees.contents import ContentWriter, is_stored, iter_pieces
+from pfslib.trees.filereader import read_content, read_file
 from pfslib.trees.nodestore import TreeCache, get_piece_list
 
 MIB = 1 << 20
@@ -38,10 +39,17 @@ def content_of(data: bytes) -> Content:
         return writer.add_bytes(data)
 
 
+def joined_in(txn, contents: Iterable[Content], writer: ContentWriter) -> Content:
+    parts = Patchwork()
+    for content in contents:
+        parts.append(content)
+    return assemble(txn, parts, writer, TreeCache())
+
+
 def read_back(kv: MemoryKV, content: Content) -> bytes:
     with kv.read() as txn:
         assert is_stored(txn, content)
-        data = b"".join(read_blocks(txn, content, TreeCache()))
+        data = read_content(txn, content, 0, content.size, TreeCache())
         entry = Entry(b"f", Kind.FILE, content.size, content.ref, 0, b"")
         assert read_file(txn, entry, 0, None, TreeCache()) == data
     return data
@@ -90,7 +98,7 @@ def test_contents_joined_are_as_if_put_at_once(first):
         stored = [writer.add_bytes(part) for part in parts]
     with writing(kv) as writer, kv.read() as txn:
         for count in range(len(parts) + 1):
-            joined = writer.concatenate(txn, stored[:count], TreeCache())
+            joined = joined_in(txn, stored[:count], writer)
             assert joined == content_of(b"".join(parts[:count]))
     assert read_back(kv, joined) == b"".join(parts)
 
@@ -102,7 +110,7 @@ def test_any_contents_joined_are_as_if_put_at_once(parts):
     with writing(kv) as writer:
         stored = [writer.add_bytes(part) for part in parts]
     with writing(kv) as writer, kv.read() as txn:
-        joined = writer.concatenate(txn, stored, TreeCache())
+        joined = joined_in(txn, stored, writer)
     assert joined == content_of(b"".join(parts))
     assert read_back(kv, joined) == b"".join(parts)
 
@@ -119,7 +127,7 @@ def test_appending_to_a_content_of_several_levels_is_as_if_put_at_once():
         with writing(kv) as writer:
             added = writer.add_bytes(more)
         with writing(kv) as writer, kv.read() as txn:
-            content = writer.concatenate(txn, [content, added], TreeCache())
+            content = joined_in(txn, [content, added], writer)
         data += more
         assert content == content_of(data)
     assert read_back(kv, content) == data
@@ -134,7 +142,7 @@ def test_appending_to_a_large_content_writes_little():
     with writing(kv) as writer:
         added = writer.add_bytes(b"one line\n")
     with writing(kv) as writer, kv.read() as txn:
-        writer.concatenate(txn, [content, added], TreeCache())
+        joined_in(txn, [content, added], writer)
     with kv.read() as txn:
         assert txn.count(Table.CHUNKS) <= chunks + 2
 

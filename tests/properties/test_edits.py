@@ -19,9 +19,10 @@ from pfslib.model.errors import (
 from pfslib.model.nodes import Entry, Kind
 from pfslib.testing.model_store import ModelTree
 from pfslib.testing.strategies import components, contents, few_names, noise, paths
+from pfslib.trees.assemble import assemble
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
-from pfslib.trees.edit import Applied, Edit, Op, apply_edits, list_appended
+from pfslib.trees.edit import Applied, Edit, Op, apply_edits, list_joined
 from pfslib.trees.filereader import read_file
 from pfslib.trees.lookup import get_entry, scan_directory
 from pfslib.trees.nodestore import TreeCache
@@ -61,9 +62,9 @@ class Trees:
         writer = ContentWriter(self.kv)
         try:
             with self.kv.read() as txn:
-                appended = {
-                    path: writer.concatenate(txn, parts, self.cache)
-                    for path, parts in list_appended(txn, root, edits, self.cache).items()
+                joined = {
+                    path: assemble(txn, parts, writer, self.cache)
+                    for path, parts in list_joined(txn, root, edits, self.cache).items()
                 }
             with writer.writing() as txn:
                 return apply_edits(
@@ -73,7 +74,7 @@ class Trees:
                     self.cache,
                     origin=origin,
                     now_ns=now_ns,
-                    appended=appended,
+                    joined=joined,
                 )
         finally:
             writer.close()

@@ -70,7 +70,7 @@ def test_a_block_that_changes_nothing_makes_no_commit(store, repo):
         first.put_file("/a", b"1")
     with repo.commit() as same:
         same.put_file("/a", b"1")
-        same.delete_file("/x")
+        same.delete_file("/x", missing_ok=True)
     assert same.commit is None
     assert len(list(repo.list_commit())) == 1
     with repo.commit(allow_empty=True) as wanted:
@@ -240,7 +240,7 @@ def test_a_clash_in_a_started_commit_leaves_it_open(store, repo):
 
 
 def test_long_commits_are_folded_on_the_way(store, repo, monkeypatch):
-    monkeypatch.setattr("pfslib.api.open_commit._EDITS_MAX", 10)
+    monkeypatch.setattr("pfslib.api.editing.MEMORY_MAX", 10)
     with repo.commit() as commit:
         for number in range(95):
             commit.put_file(f"/{number % 30}", noise(150, number))
@@ -251,7 +251,7 @@ def test_long_commits_are_folded_on_the_way(store, repo, monkeypatch):
 
 
 def test_a_refused_fold_loses_nothing(store, repo, monkeypatch):
-    monkeypatch.setattr("pfslib.api.open_commit._EDITS_MAX", 3)
+    monkeypatch.setattr("pfslib.api.editing.MEMORY_MAX", 3)
     with repo.commit() as commit:
         commit.put_file("/a/b", b"1")
     with repo.commit() as commit:

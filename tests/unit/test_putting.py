@@ -192,14 +192,14 @@ def test_appending_nothing_changes_nothing(repo):
     assert commit.commit is None
 
 
-def test_delete_takes_files_directories_and_what_is_not_there(repo):
+def test_delete_takes_files_and_directories(repo):
     with repo.commit() as commit:
         for path in ("/a", "/d/b", "/d/e/c"):
             commit.put_file(path, path)
     with repo.commit() as commit:
         commit.delete_file("/d/e/c")
-        commit.delete_file("/none/at/all")
-        commit.delete_file("/a/below")
+        commit.delete_file("/none/at/all", missing_ok=True)
+        commit.delete_file("/a/below", missing_ok=True)
     assert sorted(files(commit.commit)) == ["/a", "/d/b"]
     assert [info.path for info in commit.commit.walk()] == ["/a", "/d", "/d/b"]
     with repo.commit() as commit:

@@ -193,7 +193,7 @@ def lmdb_of(store: pfslib.Store) -> LmdbKV:
 
 @pytest.fixture
 def impatient(store, monkeypatch) -> pfslib.Store:
-    monkeypatch.setattr(lmdb_of(store)._gate, "wait_s", 0.3)
+    monkeypatch.setattr(lmdb_of(store)._opened.guard.gate, "wait_s", 0.3)
     return store
 
 
@@ -272,9 +272,9 @@ def test_a_stale_reader_is_cleared_when_the_store_is_opened(store, repo, start_s
         store.path,
     )
     assert process.stdout.readline() == "reading\n"
-    assert str(process.pid) in lmdb_of(store)._env.readers()
+    assert str(process.pid) in lmdb_of(store)._opened.env.readers()
     process.kill()
     process.wait()
     store.close()
     with pfslib.open(store.path) as again:
-        assert str(process.pid) not in lmdb_of(again)._env.readers()
+        assert str(process.pid) not in lmdb_of(again)._opened.env.readers()

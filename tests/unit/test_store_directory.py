@@ -172,7 +172,14 @@ def test_a_store_is_private_whatever_the_umask(tmp_path):
             assert stat.S_IMODE(store.path.stat().st_mode) == 0o700
     finally:
         os.umask(old)
-    assert modes.keys() == {"data.mdb", "format", "lock.mdb", "write.lock"}
+    assert modes.keys() == {
+        "anchor",
+        "data.mdb",
+        "format",
+        "lock.mdb",
+        "open.lock",
+        "write.lock",
+    }
     assert {stat.S_IMODE(mode) for mode in modes.values()} == {0o600}
 
 

@@ -1,0 +1,113 @@
+"""What differs between two commits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from difflib import unified_diff
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pfslib.api.info import KIND_NAMES
+from pfslib.kv.short_reads import ShortReads
+from pfslib.model.errors import (
+    InvalidInputError,
+    IsADirectoryInCommitError,
+    PathNotFoundError,
+)
+from pfslib.model.nodes import Entry, Kind
+from pfslib.model.paths import join_path, split_path, to_text
+from pfslib.trees.diff import Difference, diff
+from pfslib.trees.filereader import read_file
+from pfslib.trees.lookup import find_entry
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.store import Store
+
+TEXT_BYTES_MAX: Final = 8 << 20
+"""Longer files are not compared line by line: the time for that grows with the square."""
+
+
+class DiffEntry(msgspec.Struct, frozen=True):
+    """A file or link that differs between two commits."""
+
+    op: str
+    """``added``, ``removed`` or ``changed``."""
+
+    path: str
+    old_size: int
+    """Bytes; 0 if added."""
+
+    new_size: int
+    """Bytes; 0 if removed."""
+
+    kind: str
+    """``file`` or ``symlink``; what it is now, or was if it is gone."""
+
+    @classmethod
+    def of(cls, difference: Difference) -> DiffEntry:
+        """The public form of a difference."""
+        path, old, new = difference
+        entry = new if new is not None else old
+        assert entry is not None
+        return cls(
+            op="added" if old is None else "removed" if new is None else "changed",
+            path=join_path(path),
+            old_size=old.size if old is not None else 0,
+            new_size=new.size if new is not None else 0,
+            kind=KIND_NAMES[Kind(entry.kind)],
+        )
+
+
+def diff_commits(store: Store, old: Commit | None, new: Commit, path: str) -> Iterator[DiffEntry]:
+    """See ``Commit.diff``."""
+    before, after = _both(store, old, new, path)
+    rows = diff(ShortReads(store.kv), before, after, store.cache, at=split_path(path))
+    return map(DiffEntry.of, rows)
+
+
+def diff_text(store: Store, old: Commit | None, new: Commit, path: str, context: int) -> str:
+    """See ``Commit.text_diff``."""
+    path = join_path(split_path(path))
+    before, after = _both(store, old, new, path)
+    texts = _lines(store, before, path), _lines(store, after, path)
+    labels = f"a{path}" if before else "/dev/null", f"b{path}" if after else "/dev/null"
+    if any("\0" in line for line in chain(*texts)):
+        return f"Binary files {labels[0]} and {labels[1]} differ\n" if texts[0] != texts[1] else ""
+    rows = unified_diff(*texts, *labels, n=context)
+    return "".join(
+        row if row.endswith("\n") else f"{row}\n\\ No newline at end of file\n" for row in rows
+    )
+
+
+def _lines(store: Store, entry: Entry | None, path: str) -> list[str]:
+    if entry is None:
+        return []
+    if entry.is_dir:
+        raise IsADirectoryInCommitError(path)
+    if entry.size > TEXT_BYTES_MAX:
+        raise InvalidInputError(
+            f"{path} has {entry.size} bytes, more than the {TEXT_BYTES_MAX} that are compared",
+            hint="export both commits and use a tool for large files",
+        )
+    data = read_file(ShortReads(store.kv), entry, 0, None, store.cache)
+    return [to_text(line) for line in io.BytesIO(data)]  # only a newline ends a line
+
+
+def _both(
+    store: Store, old: Commit | None, new: Commit, path: str
+) -> tuple[Entry | None, Entry | None]:
+    """What is at a path of two commits.
+
+    Raises:
+        PathNotFoundError: Neither has it.
+    """
+    parts, txn = split_path(path), ShortReads(store.kv)
+    before = find_entry(txn, old.record.root, parts, store.cache) if old is not None else None
+    after = find_entry(txn, new.record.root, parts, store.cache)
+    if before is None and after is None:
+        raise PathNotFoundError(join_path(parts), f"commit {new.id}, nor in what it is compared to")
+    return before, after

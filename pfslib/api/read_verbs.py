@@ -1,0 +1,220 @@
+"""The verbs that read files, the same on finished and on open commits."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+from pfslib.api.file import open_file
+from pfslib.api.info import FileInfo
+from pfslib.api.tree import Tree
+from pfslib.kv.short_reads import ShortReads
+from pfslib.model.errors import IsADirectoryInCommitError, NotADirectoryInCommitError
+from pfslib.model.globs import compile_glob
+from pfslib.model.nodes import Entry
+from pfslib.model.paths import join_path, split_path
+from pfslib.trees.export import Exported, export_file, export_tree
+from pfslib.trees.glob import glob_entries
+from pfslib.trees.tally import Progress
+
+if TYPE_CHECKING:
+    from pfslib.api.store import Store
+
+
+class ReadVerbs:
+    """Reading files, by path. Links are not followed: a link's content is its target."""
+
+    _store: Store
+
+    def _tree(self) -> Tree:
+        """What there is to read now."""
+        raise NotImplementedError
+
+    def get_file(self, path: str, offset: int = 0, size: int | None = None) -> bytes:
+        """Bytes of a file.
+
+        Args:
+            path: The file.
+            offset: First byte; beyond the end gives nothing.
+            size: Most bytes; None for all that follow.
+
+        Raises:
+            PathNotFoundError: Nothing there.
+            IsADirectoryInCommitError: A directory is there.
+            InvalidInputError: The offset or size is negative.
+            CorruptionError: The stored bytes are damaged.
+        """
+        tree, entry = self._file(path)
+        return tree.read(entry, offset, size, path=path)
+
+    def stream_file(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file, in blocks of a MiB; for files larger than memory."""
+        tree, entry = self._file(path)
+        return tree.stream(entry, path=path)
+
+    @overload
+    def open(self, path: str, mode: Literal["rb"] = "rb") -> io.BufferedReader: ...
+
+    @overload
+    def open(
+        self,
+        path: str,
+        mode: Literal["r", "rt"],
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> io.TextIOWrapper: ...
+
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+    ) -> io.BufferedReader | io.TextIOWrapper:
+        """A file as Python's own kind of file, seekable, for zipfile, csv, pandas and the like.
+
+        Args:
+            path: The file.
+            mode: ``rb`` for bytes; ``r`` or ``rt`` for text.
+            encoding: Of text; None means UTF-8.
+            errors: What to do with text that is not in the encoding; see `open`.
+            newline: Which line ends text has; see `open`.
+
+        Raises:
+            PathNotFoundError: Nothing there.
+            IsADirectoryInCommitError: A directory is there.
+            InvalidInputError: Not a mode for reading.
+        """
+        tree, entry = self._file(path)
+        return open_file(
+            tree,
+            entry,
+            join_path(split_path(path)),
+            mode,
+            encoding=encoding,
+            errors=errors,
+            newline=newline,
+        )
+
+    def get_file_to(
+        self,
+        path: str,
+        target: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write a file of the commit as a file of the host, with its mode and time.
+
+        Args:
+            path: The file; a link becomes a link.
+            target: The host file, whose directory exists. It appears whole or not at all.
+            overwrite: Replace what is there.
+            progress: Told files and bytes written so far.
+
+        Raises:
+            PathNotFoundError: Nothing there in the commit.
+            AlreadyExistsError: Something is there on the host.
+        """
+        tree, entry = self._file(path)
+        with tree.naming(path):
+            export_file(
+                ShortReads(self._store.kv),
+                entry,
+                Path(target),
+                self._store.cache,
+                overwrite=overwrite,
+                progress=progress,
+            )
+
+    def export(
+        self,
+        directory: str | os.PathLike[str],
+        path: str = "/",
+        *,
+        overwrite: bool = False,
+        verify: bool = False,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Write a directory of the commit, with all below it, into a directory of the host.
+
+        Files have their modes and times, links are links. Every file appears whole or not at all;
+        one that is there already, with the right size, mode and time, is skipped: the same call
+        resumes an export that was interrupted. What else is in the directory stays.
+
+        Args:
+            directory: The host directory; made when it is not there.
+            path: The directory of the commit.
+            overwrite: Replace host files that differ, instead of refusing.
+            verify: Compare the content of every file that is there already.
+            progress: Told files and bytes written so far.
+
+        Returns:
+            How many files and bytes were written, and how many files skipped.
+
+        Raises:
+            PathNotFoundError: Nothing there in the commit.
+            NotADirectoryInCommitError: A file is there; `get_file_to` is for files.
+            AlreadyExistsError: A host file differs, or is in the place of a directory.
+            InvalidPathError: The host's file system refuses a name.
+        """
+        tree = self._tree()
+        entry = tree.find(path)
+        if not entry.is_dir:
+            raise NotADirectoryInCommitError(join_path(split_path(path)))
+        with tree.naming(path):
+            return export_tree(
+                ShortReads(self._store.kv),
+                entry,
+                Path(directory),
+                self._store.cache,
+                overwrite=overwrite,
+                verify=verify,
+                progress=progress,
+            )
+
+    def inspect_file(self, path: str) -> FileInfo:
+        """What is at a path.
+
+        Raises:
+            PathNotFoundError: Nothing there.
+        """
+        return FileInfo.of(join_path(split_path(path)), self._tree().find(path))
+
+    def list_file(self, path: str = "/") -> Iterator[FileInfo]:
+        """What is in a directory, by name; for a file, the file itself.
+
+        Raises:
+            PathNotFoundError: Nothing there.
+        """
+        tree, parts = self._tree(), split_path(path)
+        entry = tree.find(path)
+        if not entry.is_dir:
+            return iter([FileInfo.of(join_path(parts), entry)])
+        return (FileInfo.of(join_path((*parts, e.name)), e) for e in tree.scan(path))
+
+    def walk(self, path: str = "/") -> Iterator[FileInfo]:
+        """Everything below a directory, in path order; a directory comes before its content."""
+        return (FileInfo.of(below, entry) for below, entry in self._tree().walk(path))
+
+    def glob(self, pattern: str) -> list[FileInfo]:
+        """What a glob matches: ``*``, ``**``, ``?``, ``[…]``, ``{a,b}``; see docs/glossary.md."""
+        glob = compile_glob(pattern)
+        tree = self._tree()
+        rows = glob_entries(ShortReads(self._store.kv), tree.root, glob, self._store.cache)
+        with tree.naming("/"):
+            return [FileInfo.of(join_path(parts), entry) for parts, entry in rows]
+
+    def _file(self, path: str) -> tuple[Tree, Entry]:
+        tree = self._tree()
+        entry = tree.find(path)
+        if entry.is_dir:
+            raise IsADirectoryInCommitError(join_path(split_path(path)))
+        return tree, entry

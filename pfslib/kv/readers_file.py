@@ -1,0 +1,61 @@
+"""LMDB's lock file: given its room beforehand, and its locks made to last.
+
+LMDB shows by process locks that it uses the file, and which process a reader belongs to. They are
+gone as soon as the process closes any descriptor of the file. The next process to open the store
+would then make the table of readers anew under those who use it, and writers would reuse pages that
+are still read. So each of these locks is held a second time, by a descriptor of our own.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from pfslib.kv.layout import READERS_FILE
+from pfslib.kv.ofd import SHARED, try_lock, turn_into_shared, unlock
+
+READERS_MAX: Final = 1024
+_FILE_SIZE: Final = 4096 + 64 * READERS_MAX
+"""A reader takes a cache line; LMDB makes use of a file larger than it needs."""
+
+_IN_USE: Final = 0
+"""The byte that LMDB locks while it uses the file; the one at a process's id is for its readers."""
+
+
+def prepare_readers_file(directory: Path) -> None:
+    """Make sure that the file is there with all its blocks, while nobody has the store open.
+
+    LMDB maps it: without the blocks, a full disk would end the process with SIGBUS.
+
+    Raises:
+        OSError: No room for it.
+    """
+    fd = os.open(directory / READERS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, _FILE_SIZE)
+    finally:
+        os.close(fd)
+
+
+class ReadersFile:
+    """What LMDB has locked in this process, locked once more for as long as this is not closed."""
+
+    def __init__(self, directory: Path) -> None:
+        """To be made when LMDB has the file open and has begun its first read transaction."""
+        self._fd = os.open(directory / READERS_FILE, os.O_RDWR | os.O_CLOEXEC)
+        try_lock(self._fd, SHARED, _IN_USE)
+        # LMDB's own lock excludes any other, but asks only whether there is one at all.
+        turn_into_shared(self._fd, os.getpid())
+        try_lock(self._fd, SHARED, os.getpid())
+
+    def close(self) -> None:
+        """Give the locks up, after LMDB has closed."""
+        # By name: a process that was just forked may have a copy of the descriptor for a moment.
+        unlock(self._fd, _IN_USE)
+        unlock(self._fd, os.getpid())
+        os.close(self._fd)
+
+    def abandon(self) -> None:
+        """In a forked child: leave the locks to the parent."""
+        os.close(self._fd)

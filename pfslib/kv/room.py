@@ -1,0 +1,61 @@
+"""What the system says when there is no room, or when the disk fails, as errors of ours."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pfslib.model.errors import CorruptionError, PfsError, StoreFullError
+
+_WHY: Final = {
+    errno.ENOSPC: "the disk has no room left",
+    errno.EDQUOT: "the user's disk quota is used up",
+    errno.EFBIG: "the process may not write files of this size (ulimit -f)",
+}
+NO_ROOM: Final = frozenset(_WHY)
+
+
+def no_room(directory: Path, number: int | None) -> StoreFullError:
+    """The error for one of the numbers of `NO_ROOM`."""
+    return StoreFullError(str(directory), _WHY[number or errno.ENOSPC])
+
+
+def disk_fails(directory: Path, error: Exception) -> CorruptionError:
+    """The error for an I/O error."""
+    return CorruptionError(
+        f"store {directory}: the disk fails: {error}",
+        hint="the kernel's log says more; what is finished may still be read",
+    )
+
+
+@contextmanager
+def room_needed(directory: Path) -> Iterator[None]:
+    """Turn the system's errors about the disk into ours, for the block.
+
+    Raises:
+        StoreFullError: No room.
+        CorruptionError: The disk fails.
+    """
+    try:
+        yield
+    except PfsError:
+        raise
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise no_room(directory, error.errno) from error
+        if error.errno == errno.EIO:
+            raise disk_fails(directory, error) from error
+        raise
+
+
+def room_left(file: Path) -> int:
+    """Bytes by which an existing file may grow: on its disk, and in this process."""
+    disk = os.statvfs(file)
+    room = disk.f_bavail * disk.f_frsize
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return room if limit == resource.RLIM_INFINITY else min(room, limit - file.stat().st_size)

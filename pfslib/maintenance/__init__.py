@@ -1,0 +1,1 @@
+"""Looking after a store: what is garbage, what is damaged, what it holds."""

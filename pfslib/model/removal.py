@@ -1,0 +1,34 @@
+"""What a destructive verb takes away, or would."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """What goes. Content that nothing else refers to becomes garbage, which `gc` returns."""
+
+    repos: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+    """As ``repo@branch``."""
+
+    moved: tuple[str, ...] = ()
+    """Branches that stay but get another head, as ``repo@branch``."""
+
+    tags: tuple[str, ...] = ()
+    """As ``repo@tag``."""
+
+    commits: tuple[str, ...] = ()
+    """As ``repo@id``."""
+
+    open_commits: tuple[str, ...] = ()
+    """As ``repo@id``."""
+
+    pipelines: tuple[str, ...] = ()
+    jobs: int = 0
+    images: tuple[str, ...] = ()
+
+    def __add__(self, other: Removal) -> Removal:
+        """What both take away."""
+        mine, theirs = msgspec.structs.astuple(self), msgspec.structs.astuple(other)
+        return Removal(*(one + two for one, two in zip(mine, theirs, strict=True)))

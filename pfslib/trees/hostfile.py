@@ -1,0 +1,167 @@
+"""One host file or link in; whatever its name said, what was opened is looked at."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pfslib.model.errors import UnsupportedFileError
+from pfslib.model.nodes import PIECE_MAX, Content, Entry, Kind
+from pfslib.trees.contents import ContentWriter
+from pfslib.trees.tally import Tally
+
+_BLOCK: Final = 8 << 20
+_FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+_WHAT: Final = {
+    stat.S_IFIFO: "is a fifo",
+    stat.S_IFSOCK: "is a socket",
+    stat.S_IFBLK: "is a block device",
+    stat.S_IFCHR: "is a character device",
+}
+
+
+class Read(NamedTuple):
+    """What was read of a host file."""
+
+    content: Content
+    status: os.stat_result
+    steady: bool
+    """Whether the file was the same before and after."""
+
+
+def read_host_file(path: Path, writer: ContentWriter, tally: Tally | None = None) -> Entry:
+    """The entry, without a name, of one host file; links are followed, as one names it oneself.
+
+    Raises:
+        UnsupportedFileError: A device, fifo or socket.
+        OSError: The host file system's own errors.
+    """
+    status = path.stat()
+    check_supported(status, str(path))  # a socket cannot even be opened
+    fd = os.open(path, _FILE_FLAGS & ~os.O_NOFOLLOW)
+    try:
+        read = _read(fd, status, writer, tally or Tally(None), lambda: str(path))
+    finally:
+        os.close(fd)
+    return entry_of_status(read.content, read.status)
+
+
+def read_file_at(
+    fd: int,
+    name: bytes,
+    status: os.stat_result,
+    writer: ContentWriter,
+    tally: Tally,
+    shown: Callable[[], str],
+) -> Read:
+    """Read the file of a name in an open directory; a link is not followed.
+
+    Args:
+        fd: The directory.
+        name: The file.
+        status: What the name said before.
+        writer: Takes the content.
+        tally: Counts what is read.
+        shown: The path, for the error's sake.
+
+    Raises:
+        UnsupportedFileError: The name is a device's, fifo's or socket's by now.
+    """
+    file = os.open(name, _FILE_FLAGS, dir_fd=fd)
+    try:
+        return _read(file, status, writer, tally, shown)
+    finally:
+        os.close(file)
+
+
+def check_supported(status: os.stat_result, shown: str) -> None:
+    """Refuse what is no regular file.
+
+    Raises:
+        UnsupportedFileError: It is a device, fifo or socket.
+    """
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(shown)
+    if kind != stat.S_IFREG:
+        raise UnsupportedFileError(shown, _WHAT.get(kind, "is no regular file"))
+
+
+def entry_of(content: Content, *, executable: bool, mtime_ns: int) -> Entry:
+    """The entry, without a name, of a file with some content."""
+    kind = Kind.EXECUTABLE if executable else Kind.FILE
+    return Entry(b"", kind, content.size, content.ref, mtime_ns, b"")
+
+
+def entry_of_status(content: Content, status: os.stat_result) -> Entry:
+    """The entry, without a name, of a host file or link with some content."""
+    mtime_ns = clamped(status.st_mtime_ns)
+    return Entry(b"", kind_of(status), content.size, content.ref, mtime_ns, b"")
+
+
+def clamped(time_ns: int) -> int:
+    """A time that fits: file systems know years that 64 bits of nanoseconds do not."""
+    return max(-(1 << 63), min(time_ns, (1 << 63) - 1))
+
+
+def kind_of(status: os.stat_result) -> Kind:
+    """What a host file or link is in a tree."""
+    if stat.S_ISLNK(status.st_mode):
+        return Kind.SYMLINK
+    return Kind.EXECUTABLE if status.st_mode & 0o111 else Kind.FILE
+
+
+def _read(
+    fd: int,
+    status: os.stat_result,
+    writer: ContentWriter,
+    tally: Tally,
+    shown: Callable[[], str],
+) -> Read:
+    """Read an open file; once more if it is not what its name said before, or changed meanwhile."""
+    content = _read_content(fd, status, writer, tally)
+    after = os.fstat(fd)
+    if _same(status, after):
+        return Read(content, after, steady=True)
+    check_supported(after, shown())
+    os.lseek(fd, 0, os.SEEK_SET)
+    content = _read_content(fd, after, writer, tally)
+    last = os.fstat(fd)
+    return Read(content, last, steady=_same(after, last))
+
+
+def _same(before: os.stat_result, after: os.stat_result) -> bool:
+    return (
+        before.st_mtime_ns == after.st_mtime_ns
+        and before.st_ctime_ns == after.st_ctime_ns
+        and before.st_size == after.st_size
+        and before.st_ino == after.st_ino
+        and before.st_dev == after.st_dev
+    )
+
+
+def _read_content(fd: int, status: os.stat_result, writer: ContentWriter, tally: Tally) -> Content:
+    if status.st_size <= PIECE_MAX:
+        # One read takes a small file whole, but of some file systems; or it has grown meanwhile.
+        data = os.read(fd, status.st_size + 1)
+        whole = len(data) == status.st_size
+        content = writer.add_bytes(data) if whole else writer.add_blocks(_blocks(fd, data))
+        tally.add(size=content.size)
+        return content
+
+    def readinto(target: memoryview) -> int:
+        count = os.readv(fd, [target])
+        tally.add(size=count)
+        return count
+
+    return writer.add_stream(readinto)
+
+
+def _blocks(fd: int, head: bytes) -> Iterator[bytes]:
+    yield head
+    while block := os.read(fd, _BLOCK):
+        yield block

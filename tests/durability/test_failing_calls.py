@@ -1,0 +1,230 @@
+"""The n-th call fails, for every n: as SQLite tests it.
+
+First every call of the key-value layer, as if the disk were full; then every system call that
+writes, as the kernel would, with `strace` in between (Debian's package strace).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+import pfslib
+from pfslib.kv.protocol import KV
+
+faults = pytest.importorskip("pfslib.testing.faults")
+
+Steps = list[Callable[[pfslib.Store], object]]
+
+
+def noise(seed: int, size: int) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+# --- calls of the key-value layer ------------------------------------------------------------
+
+
+def put_many(store: pfslib.Store) -> None:
+    with store.repo("repo").commit("master", message="many") as commit:
+        for number in range(12):
+            commit.put_file(f"/dir-{number % 3}/{number}", noise(number, 700))
+        commit.put_file("/large", noise(99, 400_000))
+
+
+def change_some(store: pfslib.Store) -> None:
+    with store.repo("repo").commit("master", message="some") as commit:
+        commit.delete_file("/dir-1")
+        commit.put_file("/large", b"appended", append=True)
+        commit.copy_file(store.commit("repo@master"), "/dir-2", "/copied")
+
+
+def in_steps(store: pfslib.Store) -> None:
+    """Durable steps: one that failed is made again, as a user would."""
+    known = [opened for opened in store.repo("repo").list_open() if opened.branch == "steps"]
+    if known:
+        opened = store.open_commit("repo", known[0].id)
+    else:
+        opened = store.start_commit("repo", "steps", message="steps")
+    opened.put_file("/one", noise(1, 100_000))
+    opened.put_file("/two", b"2")
+    opened.finish()
+
+
+STEPS: Steps = [
+    lambda store: store.create_repo("repo"),
+    put_many,
+    change_some,
+    in_steps,
+    lambda store: store.create_repo("fleeting"),
+    lambda store: store.delete_repo("fleeting"),
+]
+
+
+def contents(store: pfslib.Store) -> dict[str, object]:
+    """All that a user can see of finished work."""
+    seen: dict[str, object] = {}
+    for repo in store.list_repo():
+        seen[repo.name] = "repo"
+        for branch in store.repo(repo.name).list_branch():
+            for commit in store.list_commit(repo.name, branch.name):
+                where = f"{repo.name}@{branch.name}.{commit.number}"
+                seen[where] = commit.message
+                for info in commit.walk():
+                    if info.kind == "file":
+                        seen[f"{where}:{info.path}"] = commit.get_file(info.path)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def after_each_step(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, object]]:
+    """What is to be seen before the first step and after each."""
+    with pfslib.init(tmp_path_factory.mktemp("model") / "store") as store:
+        seen = [contents(store)]
+        for step in STEPS:
+            step(store)
+            seen.append(contents(store))
+    return seen
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+def test_whichever_call_fails_nothing_is_half_done(
+    tmp_path: Path, after_each_step: list[dict[str, object]], lasting: bool
+) -> None:
+    for number in range(1, 10_000):
+        path = tmp_path / f"store-{number}"
+        with pfslib.init(path) as store:
+            real: KV = store.kv
+            faulty = store.kv = faults.FaultyKV(real)
+            faulty.arm(number, lasting=lasting)
+            done = run_until_failure(store)
+            store.kv = real
+            if not faulty.failed:
+                break
+            assert contents(store) == after_each_step[done], f"call {number}"
+            for step in STEPS[done:]:
+                step(store)
+        with pfslib.open(path) as store:
+            assert contents(store) == after_each_step[-1], f"call {number}"
+        shutil.rmtree(path)
+    assert number > 60
+
+
+def run_until_failure(store: pfslib.Store) -> int:
+    for number, step in enumerate(STEPS):
+        try:
+            step(store)
+        except pfslib.StoreFullError:
+            return number
+    return len(STEPS)
+
+
+# --- system calls ----------------------------------------------------------------------------
+
+SCRIPT = """
+import random, sys
+import pfslib
+done = 3
+try:
+    with pfslib.open(sys.argv[1]) as store:
+        for number in range(4, 8):
+            try:
+                with store.repo("repo").commit("master") as commit:
+                    commit.put_file("/number", str(number))
+                    commit.put_file("/data", random.Random(number).randbytes(30_000))
+                done = number
+            except pfslib.PfsError as error:
+                print("refused", type(error).__name__)
+                break
+            assert store.get_file("repo", "master", "/number") == str(done).encode()
+        store.get_file("repo", "master", "/d/b")
+except pfslib.PfsError as error:
+    print("refused", type(error).__name__)
+print(done)
+"""
+
+CALLS = "writev,pwrite64,pwritev,fdatasync,fsync,ftruncate,fallocate"
+FAULTS = {
+    "EIO once": "error=EIO:when={}",
+    "EIO on": "error=EIO:when={}+",
+    "ENOSPC once": "error=ENOSPC:when={}",
+    "killed": "signal=SIGKILL:when={}",
+}
+
+
+@pytest.fixture
+def strace(impossible: Callable[[str], NoReturn]) -> str:
+    found = shutil.which("strace")
+    if found is None:
+        impossible("strace is not installed (package strace)")
+    tried = subprocess.run([found, "-qq", "true"], check=False, capture_output=True, text=True)
+    if tried.returncode:
+        impossible(f"strace: {tried.stderr}")
+    return found
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whichever_system_call_fails_what_was_acknowledged_is_there(
+    filled: Path, tmp_path: Path, strace: str, fault: str
+) -> None:
+    """Every call; when time is short, every fourth, and others for each kind of fault."""
+
+    def run(options: list[str]) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        path = tmp_path / "store"
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(filled, path)
+        command = [strace, "-f", "-qq", "-e", f"trace={CALLS}", *options]
+        return path, subprocess.run(
+            [*command, sys.executable, "-c", SCRIPT, path],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    log = tmp_path / "log"
+    run(["-o", str(log)])
+    calls = len(log.read_text().splitlines())
+    assert calls > 40
+    step = 1 if os.environ.get("PFS_STRESS") == "1" else 4
+    for number in range(1 + list(FAULTS).index(fault) % step, calls + 1, step):
+        inject = f"inject={CALLS}:{FAULTS[fault].format(number)}"
+        path, ran = run(["-o", "/dev/null", "-e", inject])
+        words = ran.stdout.split()
+        assert ran.returncode == 0 or fault == "killed", (number, ran)
+        check_after_fault(path, int(words[-1]) if words else None)
+
+
+def check_after_fault(path: Path, done: int | None) -> None:
+    def check(store: pfslib.Store) -> None:
+        history = list(store.list_commit("repo", "master"))
+        assert [commit.get_file("/number") for commit in history] == [
+            b"%d" % number for number in range(1, 1 + len(history))
+        ]
+        assert done is None or len(history) == done
+        for number, commit in enumerate(history[3:], 4):
+            assert commit.get_file("/data") == random.Random(number).randbytes(30_000)
+
+    with pfslib.open(path) as store:
+        check(store)
+        shut = takes_no_writes(store)
+    if not shut:
+        return
+    pfslib.recover(path, check=check)
+    with pfslib.open(path) as store:
+        store.create_repo("again")
+
+
+def takes_no_writes(store: pfslib.Store) -> bool:
+    try:
+        store.create_repo("a-new-one")
+    except pfslib.CorruptionError as error:
+        return "takes no writes since" in str(error)
+    return False

@@ -1,0 +1,183 @@
+"""T1: processes killed at random points of everything they do; what they had finished is there.
+
+Workers do what users do, and log each thing they were told is done. After each round of kills the
+log is compared with the store. 60 kills here; `PFS_STRESS=1` makes it 200, `PFS_SEED` another
+sequence. A worker more is a function more in `WORKER`: see `ACTIONS` there.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pfslib
+
+Start = Callable[..., subprocess.Popen[str]]
+
+KILLS = 200 if os.environ.get("PFS_STRESS") == "1" else 60
+SEED = int(os.environ.get("PFS_SEED", "1"))
+AT_ONCE = 3
+
+WORKER = '''
+import os, random, sys, time
+import pfslib
+
+path, log_path, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
+chance = random.Random(seed)
+log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+count = 0
+
+def say(*words):
+    os.write(log, (" ".join(map(str, words)) + "\\n").encode())
+
+def data_of(key, size):
+    return random.Random(key).randbytes(size)
+
+def put_and_finish(store):
+    """A commit of small files and sometimes one of many chunks, in a with block."""
+    global count
+    count += 1
+    key = f"{seed}-{count}"
+    size = chance.choice([10, 1000, 50_000, 700_000])
+    with store.repo("kept").commit(f"worker-{seed}") as commit:
+        commit.put_file("/key", key)
+        commit.put_file("/data", data_of(key, size))
+        for number in range(chance.choice([0, 0, 30])):
+            commit.put_file(f"/many/{number}", data_of(key + str(number), 300))
+    say("finished", commit.commit.id, key, size)
+
+def long_lived(store):
+    """A commit started, filled in steps and finished, each of which is durable."""
+    global count
+    count += 1
+    key = f"{seed}-{count}"
+    opened = store.start_commit("kept", f"long-{seed}-{count}")
+    for part in range(3):
+        opened.put_file("/data", data_of(key + str(part), 40_000), append=True)
+    if chance.random() < 0.3:
+        opened.delete_file("/data")
+        opened.put_file("/data", b"again")
+        opened.finish()
+        say("again", opened.commit.id)
+    else:
+        opened.finish()
+        say("parts", opened.commit.id, key)
+
+def make_and_delete(store):
+    """A repo that comes and goes, with what is in it."""
+    global count
+    count += 1
+    name = f"fleeting-{seed}-{count}"
+    repo = store.create_repo(name)
+    with repo.commit("master") as commit:
+        commit.put_file("/data", data_of(name, 200_000))
+    say("made", name)
+    store.delete_repo(name)
+    say("deleted", name)
+
+ACTIONS = [put_and_finish, put_and_finish, long_lived, make_and_delete]
+
+say("pid", os.getpid())
+while True:
+    with pfslib.open(path) as store:
+        for _ in range(chance.randrange(1, 40)):
+            chance.choice(ACTIONS)(store)
+'''
+
+
+def test_what_was_finished_outlives_every_kill(tmp_path: Path, start: Start) -> None:
+    path, log = tmp_path / "store", tmp_path / "log"
+    log.touch()
+    with pfslib.init(path) as store:
+        store.create_repo("kept")
+    chance = random.Random(SEED)
+    workers: list[subprocess.Popen[str]] = []
+    checked = 0
+    for kill in range(KILLS):
+        while len(workers) < AT_ONCE:
+            workers.append(start(WORKER, path, log, SEED * 1_000_000 + kill * 10 + len(workers)))
+            wait_for_a_sign(log, workers[-1])
+        time.sleep(chance.random() ** 2 * 0.3)
+        victim = workers.pop(chance.randrange(AT_ONCE))
+        assert victim.poll() is None, victim.communicate()
+        victim.kill()
+        victim.wait()
+        if kill % 10 == 9:
+            checked = check(path, log, checked)
+    for worker in workers:
+        assert worker.poll() is None, worker.communicate()
+        worker.kill()
+        worker.wait()
+    check(path, log, 0)
+    with pfslib.open(path) as store:  # nobody is left: this opening is the first
+        with store.repo("kept").commit("afterwards") as commit:
+            commit.put_file("/on", b"on")
+        discard_what_is_open(store)
+    check(path, log, 0)
+
+
+def wait_for_a_sign(log: Path, worker: subprocess.Popen[str]) -> None:
+    sign = f"pid {worker.pid}\n"
+    for _ in range(2000):
+        if sign in log.read_text():
+            return
+        time.sleep(0.005)
+    raise AssertionError(worker.poll())
+
+
+def check(path: Path, log: Path, since: int) -> int:
+    """Everything in the log, from a line on, is in the store; the number of lines."""
+    lines = [line.split() for line in log.read_text().splitlines()]
+    with pfslib.open(path) as store:
+        for line in lines[since:]:
+            check_line(store, line)
+        deleted = {line[1] for line in lines if line[0] == "deleted"}
+        made = {line[1] for line in lines if line[0] == "made"}
+        there = {info.name for info in store.list_repo()}
+        assert not deleted & there
+        for name in made & there:  # killed before, or in the middle of, its deletion
+            data = store.get_file(name, "master", "/data")
+            assert data == random.Random(name).randbytes(200_000)
+        check_branches(store)
+    return len(lines)
+
+
+def check_line(store: pfslib.Store, line: list[str]) -> None:
+    kind, *words = line
+    if kind == "finished":
+        commit_id, key, size = words
+        commit = store.commit(f"kept@{commit_id}")
+        assert commit.get_file("/key") == key.encode()
+        assert commit.get_file("/data") == random.Random(key).randbytes(int(size))
+    elif kind == "parts":
+        commit_id, key = words
+        parts = [random.Random(key + str(part)).randbytes(40_000) for part in range(3)]
+        assert store.commit(f"kept@{commit_id}").get_file("/data") == b"".join(parts)
+    elif kind == "again":
+        assert store.commit(f"kept@{words[0]}").get_file("/data") == b"again"
+
+
+def check_branches(store: pfslib.Store) -> None:
+    """No half commit: each has all its files, and its parent is the one before it."""
+    repo = store.repo("kept")
+    for branch in repo.list_branch():
+        parent = ""
+        for commit in repo.list_commit(branch.name):
+            assert commit.record.parent == parent
+            parent = commit.id
+            for info in files_of(commit):
+                assert len(commit.get_file(info.path)) == info.size
+
+
+def files_of(commit: pfslib.Commit) -> Iterator[pfslib.FileInfo]:
+    return (info for info in commit.walk() if info.kind == "file")
+
+
+def discard_what_is_open(store: pfslib.Store) -> None:
+    for opened in store.repo("kept").list_open():
+        store.open_commit("kept", opened.id).discard()
+    assert not store.repo("kept").list_open()
