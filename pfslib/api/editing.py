@@ -128,10 +128,14 @@ class Editing:
             if not fits:
                 self.fold()
                 continue
-            with self.writer.writing() as txn:
-                if self._look_in(txn) != now:
-                    continue
-                stage(txn, now.record, edits)
+            try:
+                with self.writer.writing() as txn:
+                    if self._look_in(txn) != now:
+                        continue
+                    stage(txn, now.record, edits)
+            except BaseException:
+                self.writer.close()  # or what was refused would be written with the next edit
+                raise
             self.writer.let_go()
             if now.end + len(edits) - now.record.folded >= _STAGED_MAX:
                 with suppress(PfsError):  # they are staged, and finishing folds them, too

@@ -12,7 +12,7 @@ from typing import Self
 
 from pfslib.api.tree import Tree
 from pfslib.kv.handle import KVHandle
-from pfslib.kv.lmdb_env import LmdbKV
+from pfslib.kv.lmdb_kv import LmdbKV
 from pfslib.kv.protocol import KV, Hold
 from pfslib.kv.store_dir import check_store
 from pfslib.trees.nodestore import TreeCache

@@ -28,7 +28,7 @@ def opening_again() -> Iterator[None]:
 
     The binding remembers which files are open in the process, also across a fork, and forgets them
     only in the `close` that the child must not make. That this process itself opens nothing twice
-    is seen to by the registry of `pfslib.kv.lmdb_env`.
+    is seen to by the registry of `pfslib.kv.lmdb_kv`.
     """
     if not _in_child:
         yield

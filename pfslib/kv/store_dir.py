@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pfslib.kv.layout import DATA_FILE, FORMAT_FILE
-from pfslib.kv.lmdb_env import LmdbKV, create_environment
+from pfslib.kv.lmdb_kv import LmdbKV, create_environment
 from pfslib.kv.room import room_needed
 from pfslib.kv.syncing import sync_directory, write_durably
 from pfslib.model.encoding import FORMAT_VERSION

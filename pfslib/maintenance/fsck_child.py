@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from pfslib.kv.lmdb_env import LmdbKV
+from pfslib.kv.lmdb_kv import LmdbKV
 from pfslib.maintenance.check import Checked, check
 from pfslib.maintenance.findings import Problem
 from pfslib.model.errors import CorruptionError

@@ -13,7 +13,7 @@ from pfslib.model.errors import CorruptionError
 
 RecordT = TypeVar("RecordT")
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Moves whenever the bytes of a store change meaning; written into every store."""
 
 _encoder = msgspec.msgpack.Encoder()

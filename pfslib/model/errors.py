@@ -21,7 +21,7 @@
     ├── BusyError                TimeoutError        wait, then retry        exit 11, EAGAIN
     ├── StoreFullError           OSError             make room               exit 1,  ENOSPC
     ├── CorruptionError          OSError             stop; run fsck          exit 14, EIO
-    │   └── UnknownFormatError                       use a newer pfslib
+    │   └── UnknownFormatError                       use the pfslib of that format
     ├── MountError               OSError             see its sentence        exit 1,  EIO
     └── WorkError                RuntimeError        look at the job         exit 3
         └── JobFailedError · RunnerError
@@ -418,13 +418,16 @@ class CorruptionError(PfsError, OSError):
 
 
 class UnknownFormatError(CorruptionError):
-    """The store was made by a newer, or an unknown, pfslib."""
+    """The store was made by a newer, or a much older, pfslib."""
 
     def __init__(self, path: str, found: object, known: int) -> None:
         self.path, self.found, self.known = path, found, known
+        older = isinstance(found, int) and found < known
         super().__init__(
             f"store {path} has format {found}, this pfslib knows format {known}",
-            hint="update pfslib: pip install -U pfslib",
+            hint="export what it holds with the pfslib that made it, and put that into a new store"
+            if older
+            else "update pfslib: pip install -U pfslib",
         )
 
 

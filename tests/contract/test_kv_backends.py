@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pfslib.kv.lmdb_env import LmdbKV, create_environment
+from pfslib.kv.lmdb_kv import LmdbKV, create_environment
 from pfslib.kv.memory import MemoryKV
 from pfslib.kv.protocol import KV
 from pfslib.kv.tables import LAST_TABLE, Table

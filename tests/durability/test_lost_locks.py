@@ -16,7 +16,7 @@ import pytest
 
 import pfslib
 from pfslib.kv.layout import READERS_FILE
-from pfslib.kv.lmdb_env import LmdbKV
+from pfslib.kv.lmdb_kv import LmdbKV
 from pfslib.kv.readers_file import READERS_MAX
 from pfslib.kv.tables import Table, number_key
 
@@ -75,7 +75,7 @@ def test_copying_the_folder_of_an_open_store_loses_no_commit(
 HOLD_A_READER = """
 import sys
 from pathlib import Path
-from pfslib.kv.lmdb_env import LmdbKV
+from pfslib.kv.lmdb_kv import LmdbKV
 from pfslib.kv.tables import Table
 kv = LmdbKV.open(Path(sys.argv[1]))
 with kv.read() as txn:
@@ -117,7 +117,7 @@ def test_a_stopped_reader_keeps_its_state_and_stops_no_writer(
 OVERWRITE = """
 import sys
 from pathlib import Path
-from pfslib.kv.lmdb_env import LmdbKV
+from pfslib.kv.lmdb_kv import LmdbKV
 from pfslib.kv.tables import Table, number_key
 for _ in range(4):
     kv = LmdbKV.open(Path(sys.argv[1]))

@@ -24,6 +24,7 @@ from pfslib.testing.inventory import (
     stored,
 )
 from pfslib.testing.shell_pipelines import commit_files, shell_spec
+from pfslib.trees.spool import MEMORY_MAX
 
 
 def test_each_table_is_known_to_lead_somewhere_or_nowhere() -> None:
@@ -151,11 +152,11 @@ def test_commits_of_dead_processes_are_given_up(store: Store) -> None:
     script = """
 import os, sys, pfslib
 with pfslib.open(sys.argv[1]) as store, store.repo("r").commit() as commit:
-    for number in range(10_001):
+    for number in range(int(sys.argv[2])):
         commit.put_file(f"/{number}", os.urandom(200))
     os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", script, str(store.path)], check=True)
+    subprocess.run([sys.executable, "-c", script, str(store.path), str(MEMORY_MAX + 1)], check=True)
     assert stored(store).pieces
     assert store.gc(dry_run=True).abandoned_commits == 1
     assert store.gc().abandoned_commits == 1

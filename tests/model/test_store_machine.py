@@ -117,7 +117,7 @@ class StoreMachine(RuleBasedStateMachine):
     def delete(self, data, path) -> None:
         opened = self.any_opened(data)
         opened.tree.delete(path)
-        opened.commit.delete_file(join_path(path))
+        opened.commit.delete_file(join_path(path), missing_ok=True)
 
     @precondition(lambda self: self.opened and self.model.branches)
     @rule(data=st.data(), path=PATHS)

@@ -14,8 +14,7 @@ from pfslib.kv.tables import Table
 from pfslib.model.nodes import Entry, Inner, Kind, Leaf
 from pfslib.testing.recording import RecordingKV
 from pfslib.testing.strategies import components
-from pfslib.trees.directories import _ends_node as ends_node
-from pfslib.trees.directories import empty_directory, root_entry, write_directory
+from pfslib.trees.directories import empty_directory, ends_node, root_entry, write_directory
 from pfslib.trees.lookup import find_child, scan_directory
 from pfslib.trees.nodestore import TreeCache, get_directory_node
 

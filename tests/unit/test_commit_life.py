@@ -12,7 +12,7 @@ import pfslib
 from pfslib.commits.branches import advance, delete_branch, get_branch
 from pfslib.kv.tables import Table, id_key
 from pfslib.testing.strategies import noise
-from pfslib.trees.contents import ContentWriter
+from pfslib.trees.assemble import assemble
 
 
 def count(store: pfslib.Store, table: Table) -> int:
@@ -217,14 +217,13 @@ def test_an_append_that_comes_while_others_are_joined_counts(store, repo, monkey
     started.put_file("/log", b"1", append=True)
     twin = store.open_commit("repo", "master")
     late = [b"2", b"3"]
-    concatenate = ContentWriter.concatenate
 
     def join(*arguments):
         if late:
             twin.put_file("/log", late.pop(0), append=True)
-        return concatenate(*arguments)
+        return assemble(*arguments)
 
-    monkeypatch.setattr(ContentWriter, "concatenate", join)
+    monkeypatch.setattr("pfslib.commits.finish.assemble", join)
     assert started.finish().get_file("/log") == b"123"
 
 

@@ -39,7 +39,7 @@ def test_a_plain_copy_takes_no_reader_its_protection(store, repo, run_script, tm
     with store.kv.read():
         shutil.copytree(store.path, tmp_path / "copy")
         run_script("pfslib.open(sys.argv[1]).close()", store.path)
-        assert f"{os.getpid()} " in store.kv._kv._env.readers()
+        assert f"{os.getpid()} " in store.kv._kv._live().env.readers()
 
 
 def test_history_is_ordered_by_parents_not_by_clocks(store, repo, monkeypatch):
@@ -68,7 +68,7 @@ def test_the_longest_names_can_be_used(store):
 
 
 def test_what_is_finished_is_on_disk(store):
-    flags = store.kv._kv._env.flags()
+    flags = store.kv._kv._live().env.flags()
     assert flags["sync"]
     assert flags["metasync"]
     assert not flags["writemap"]

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import pfslib
-from pfslib.kv.lmdb_env import LmdbKV
+from pfslib.kv.lmdb_kv import LmdbKV
 from pfslib.kv.process import is_alive, this_process
 from pfslib.kv.tables import Table
 from pfslib.testing.strategies import noise

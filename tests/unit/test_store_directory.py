@@ -13,6 +13,8 @@ import pytest
 
 import pfslib
 from pfslib.chunks.split import PARAMETERS
+from pfslib.model.encoding import FORMAT_VERSION
+from pfslib.model.nodes import PIECE_MAX
 
 
 def kept(path: Path) -> list[str]:
@@ -121,7 +123,7 @@ def test_open_without_a_path_looks_around(tmp_path, monkeypatch):
 
 def test_the_marker_records_what_shapes_the_format(store):
     marker = json.loads((store.path / "format").read_text())
-    assert marker["format"] == 1
+    assert marker["format"] == FORMAT_VERSION
     assert marker["hash"] == "blake3-256"
     assert len(marker["store"]) == 32
     assert marker.items() >= PARAMETERS.items()
@@ -132,13 +134,21 @@ def change_marker(path: Path, **changes: object) -> None:
     (path / "format").write_text(json.dumps({**marker, **changes}))
 
 
-@pytest.mark.parametrize("version", [2, 99, 0, "x", None])
-def test_a_store_of_another_format_is_refused(tmp_path, version):
+@pytest.mark.parametrize(
+    ("version", "advice"),
+    [
+        (FORMAT_VERSION + 1, "update pfslib"),
+        ("x", "update pfslib"),
+        (None, "update pfslib"),
+        (FORMAT_VERSION - 1, "with the pfslib that made it"),
+    ],
+)
+def test_a_store_of_another_format_is_refused(tmp_path, version, advice):
     pfslib.init(tmp_path / "store").close()
     change_marker(tmp_path / "store", format=version)
     with pytest.raises(pfslib.UnknownFormatError, match=f"has format {version}") as raised:
         pfslib.open(tmp_path / "store")
-    assert "update pfslib" in raised.value.hint
+    assert advice in raised.value.hint
 
 
 @pytest.mark.parametrize("marker", [b"", b"{", b"[]", b"{}", b"\xff", b"null"])
@@ -167,8 +177,10 @@ def test_a_store_is_private_whatever_the_umask(tmp_path):
     try:
         with pfslib.init(tmp_path / "store") as store:
             with store.create_repo("repo").commit() as commit:
-                commit.put_file("/f", b"1")
+                commit.put_file("/f", bytes(PIECE_MAX))
             modes = {path.name: path.stat().st_mode for path in store.path.iterdir()}
+            (hold,) = (store.path / "holds").iterdir()
+            assert stat.S_IMODE(hold.stat().st_mode) == 0o600
             assert stat.S_IMODE(store.path.stat().st_mode) == 0o700
     finally:
         os.umask(old)
@@ -176,10 +188,13 @@ def test_a_store_is_private_whatever_the_umask(tmp_path):
         "anchor",
         "data.mdb",
         "format",
+        "holds",
         "lock.mdb",
         "open.lock",
+        "sweep.lock",
         "write.lock",
     }
+    assert stat.S_IMODE(modes.pop("holds")) == 0o700
     assert {stat.S_IMODE(mode) for mode in modes.values()} == {0o600}
 
 
