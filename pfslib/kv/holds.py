@@ -17,6 +17,7 @@ Where a disk has no room for a note, its holder keeps gc away altogether.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Final
 
 from pfslib.kv.layout import HOLDS_FOLDER, SWEEP_FILE
-from pfslib.kv.room import NO_ROOM
+from pfslib.kv.room import NO_ROOM, disk_fails
 from pfslib.kv.syncing import write_durably
 from pfslib.model.errors import BusyError
 
@@ -63,6 +64,8 @@ class FileHold:
         try:
             self._note(data)
         except OSError as error:
+            if error.errno == errno.EIO:
+                raise disk_fails(self._store_dir, error) from error
             if error.errno not in NO_ROOM:
                 raise
             self._keep_away()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pfslib.model.encoding import FORMAT_VERSION
+
 SPEC = {
     "pipeline": {"name": "copy"},
     "transform": {"cmd": ["true"]},
@@ -216,12 +218,14 @@ def test_what_is_no_store(name: str, sentence: str, call, tmp_path: Path) -> Non
 
 def test_a_store_of_a_newer_format(filled: Path, call) -> None:
     marker = filled / "format"
-    marker.write_text(marker.read_text().replace('"format": 1', '"format": 2'))
+    newer = FORMAT_VERSION + 1
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"format": newer}))
     before = sorted(filled.iterdir()), (filled / "data.mdb").read_bytes()
     for words in (["list-repo"], ["create-repo", "x"]):
         result = call(*words)
         assert result.code == 14
-        assert f"store {filled} has format 2, this pfslib knows format 1" in result.stderr
+        known = f"this pfslib knows format {FORMAT_VERSION}"
+        assert f"store {filled} has format {newer}, {known}" in result.stderr
         assert "update pfslib" in result.stderr
     assert (sorted(filled.iterdir()), (filled / "data.mdb").read_bytes()) == before
 

@@ -11,6 +11,7 @@ import pytest
 import pfslib
 from pfslib.cli.commands import COMMANDS
 from pfslib.cli.main import cli
+from pfslib.model.encoding import FORMAT_VERSION
 
 HEAVY = ("docker", "fuse", "rich", "pyfastcdc", "lmdb", "msgspec", "zstandard", "pfslib.api.store")
 
@@ -73,7 +74,7 @@ def test_a_lone_verb_is_asked_for_its_noun(call) -> None:
 def test_versions(call) -> None:
     assert call("version").text.split() == [
         *("COMPONENT", "VERSION", "pfs", pfslib.__version__, "pfslib", pfslib.__version__),
-        *("store", "format", "1"),
+        *("store", "format", str(FORMAT_VERSION)),
     ]
     assert call("--version").text == f"pfs {pfslib.__version__}\n"
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pfslib.model.encoding import FORMAT_VERSION
+
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 ID = re.compile(r"[0-9a-f]{32}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -186,7 +188,8 @@ def test_single_things_are_one_document(data: Path, pfs) -> None:
 
 
 def test_what_is_made_is_shown(store: Path, pfs, tmp_path: Path) -> None:
-    check(pfs("init", "other", "--json").json, {"path": str(tmp_path / "other"), "format": 1})
+    made = {"path": str(tmp_path / "other"), "format": FORMAT_VERSION}
+    check(pfs("init", "other", "--json").json, made)
     check(pfs("create-repo", "data", "-d", "for tests", "--json").json,
           {**REPO, "size_bytes": 0, "branches": []})  # fmt: skip
     put = ("put-file", "data", "master", "one.txt", "-m", "first")

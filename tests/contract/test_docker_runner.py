@@ -216,6 +216,7 @@ def test_what_a_killed_owner_leaves_is_removed_by_the_next(
     with subprocess.Popen(command, cwd=PROJECT) as owner:
         try:
             assert wait_until(lambda: len(processes_with(mark)) > 1)
+            assert wait_until(lambda: containers(engine, image))
             (theirs,) = containers(engine, image)
             DockerRunner().session(image, scratch=scratch).close()
             assert containers(engine, image) == [theirs], "its owner lives"
