@@ -2,25 +2,33 @@ r"""Glob patterns: text in, matcher out.
 
 As in Pachyderm, a pattern is matched against a whole path that begins with '/' and does not end
 with one; '/' alone means the root. ``*`` is any run without '/', ``**`` any run, ``?`` one
-character but '/', ``[abc]`` ``[!a-z]`` a class, ``{a,b}`` alternatives, ``\c`` the character c.
+character but '/', ``[abc]`` ``[!a-z]`` a class, ``{a,b}`` alternatives, ``\c`` the character c;
+``(a|b)`` and ``@(a|b)`` are one of, ``?(a|b)`` at most one, ``*(a|b)`` any number, ``+(a|b)`` at
+least one, ``!(a|b)`` none of these.
 """
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
 
 from pfslib.model.errors import InvalidGlobError
+from pfslib.model.glob_machine import (
+    Chars,
+    Choice,
+    Item,
+    Repeated,
+    Run,
+    Sequence,
+    State,
+    Unlike,
+    literal,
+    machine,
+    slashes_in,
+)
 
-_STAR: Final = "[^/]*"
-_STARS: Final = ".*"
-_NOT_SLASH: Final = "[^/]"
-_ALTERNATIVES_MAX: Final = 1000
-_BRACES_MAX: Final = 64
-
-_Sequence = tuple[str, ...]
-"""Regular expressions of one character each, `_STAR` and `_STARS`."""
+_NESTED_MAX: Final = 64
+_EXTENDED: Final = "@?*+!"
 
 
 class Glob:
@@ -28,21 +36,21 @@ class Glob:
 
     Attributes:
         pattern: Its one text form, beginning with '/'.
-        parts: A matcher for each component, when each component of the pattern stands for exactly
-            one of the path; None for patterns with ``**`` or with '/' inside braces.
+        start: The state before the '/' that a path begins with.
+        depth: How many components every path that matches has; None if that varies.
     """
 
-    __slots__ = ("_regex", "parts", "pattern")
+    __slots__ = ("depth", "pattern", "start")
 
     def __init__(self, pattern: str) -> None:
-        text = "/" + pattern.strip("/")
-        self.pattern = text
-        self._regex = _compile(text)
-        self.parts = _compile_parts(text)
+        self.pattern = "/" + pattern.strip("/")
+        sequence = _Parser(self.pattern).read()
+        self.start: State = machine(sequence)
+        self.depth = 0 if self.pattern == "/" else slashes_in(sequence)
 
     def matches(self, path: str) -> bool:
-        """Whether a path, in its normal form, matches."""
-        return self._regex.fullmatch(path) is not None
+        """Whether a path, in its normal form, matches. Cost: O(length of the path)."""
+        return self.start.feed(path).accepts if path != "/" else self.depth == 0
 
 
 @lru_cache(maxsize=256)
@@ -50,113 +58,114 @@ def compile_glob(pattern: str) -> Glob:
     """The matcher of a pattern.
 
     Raises:
-        InvalidGlobError: A bracket or brace is not closed, or braces stand for too much.
+        InvalidGlobError: A bracket, brace or parenthesis is not closed, or they are nested too
+            deeply.
     """
     return Glob(pattern)
 
 
-def _compile_parts(text: str) -> tuple[re.Pattern[str], ...] | None:
-    if "**" in text or "\\/" in text:
-        return None
-    try:
-        return tuple(_compile(part) for part in text.split("/") if part)
-    except InvalidGlobError:  # the whole is valid: a '/' is inside braces or brackets
-        return None
+class _Parser:
+    """Reads a pattern from left to right."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._at = 0
+        self._nested = 0
+
+    def read(self) -> Sequence:
+        """All of it."""
+        return self._sequence("")
+
+    def _sequence(self, ends: str) -> Sequence:
+        """Up to one of some characters, which is not taken, or the end."""
+        items: list[Item] = []
+        while self._at < len(self._pattern) and self._pattern[self._at] not in ends:
+            item = self._item()
+            if not (isinstance(item, Run) and items and items[-1] == item):
+                items.append(item)
+        return tuple(items)
+
+    def _item(self) -> Item:
+        char, following = self._pattern[self._at], self._pattern[self._at + 1 : self._at + 2]
+        self._at += 1
+        if char in _EXTENDED and following == "(":
+            self._at += 1
+            return self._extended(char)
+        if char == "*":
+            return self._run()
+        if char == "?":
+            return Chars((("/", "/"),), negated=True)
+        if char == "[":
+            return self._class()
+        if char == "{":
+            return Choice(self._options(",", "}"))
+        if char == "(":
+            return Choice(self._options("|", ")"))
+        if char == "\\" and following:
+            self._at += 1
+            return literal(following)
+        return literal(char)
+
+    def _run(self) -> Run:
+        """The stars that follow, but for one that begins a `*(…)`."""
+        start = self._at - 1
+        while self._pattern[self._at : self._at + 1] == "*":
+            if self._pattern[self._at + 1 : self._at + 2] == "(":
+                break
+            self._at += 1
+        return Run(with_slashes=self._at - start > 1)
+
+    def _extended(self, kind: str) -> Item:
+        options = self._options("|", ")")
+        if kind == "!":
+            return Unlike(options)
+        if kind == "*":
+            return Repeated(options)
+        if kind == "+":
+            again = Repeated(options)
+            return Choice(frozenset((*option, again) for option in options))
+        return Choice(options | {()}) if kind == "?" else Choice(options)
+
+    def _options(self, separator: str, end: str) -> frozenset[Sequence]:
+        """Patterns up to the end of a brace or group."""
+        self._nested += 1
+        if self._nested > _NESTED_MAX:
+            raise InvalidGlobError(self._pattern, f"it is nested more than {_NESTED_MAX} deep")
+        begin = self._pattern[self._at - 1]
+        found: set[Sequence] = set()
+        while True:
+            found.add(self._sequence(separator + end))
+            if self._at == len(self._pattern):
+                raise InvalidGlobError(self._pattern, f"a '{begin}' is not closed")
+            self._at += 1
+            if self._pattern[self._at - 1] == end:
+                self._nested -= 1
+                return frozenset(found)
+
+    def _class(self) -> Chars:
+        pattern = self._pattern
+        negated = pattern[self._at : self._at + 1] in {"!", "^"}
+        at = self._at + negated
+        end = pattern.find("]", at + 1)
+        if end < 0:
+            raise InvalidGlobError(pattern, "a '[' is not closed")
+        ranges: list[tuple[str, str]] = []
+        while at < end:
+            first = last = pattern[at]
+            at += 1
+            if pattern[at] == "-" and at + 1 < end:
+                last = pattern[at + 1]
+                at += 2
+            if last < first:
+                raise InvalidGlobError(pattern, f"the range {first}-{last} is empty")
+            ranges.extend(_without_slash(first, last))
+        self._at = end + 1
+        return Chars((*ranges, ("/", "/")) if negated else tuple(ranges), negated)
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    if pattern.count("{") > _BRACES_MAX:
-        raise InvalidGlobError(pattern, f"it has more than {_BRACES_MAX} braces")
-    sequences, _ = _read_sequence(pattern, 0, inside=False)
-    return re.compile("|".join(_regex_of(sequence) for sequence in sequences), re.DOTALL)
-
-
-def _read_sequence(pattern: str, at: int, *, inside: bool) -> tuple[list[_Sequence], int]:
-    """All that a pattern stands for, from a place to its end or the end of an alternative."""
-    found: list[_Sequence] = [()]
-    while at < len(pattern) and not (inside and pattern[at] in ",}"):
-        following, at = _read_item(pattern, at)
-        found = [(*before, *after) for before in found for after in following]
-        if len(found) > _ALTERNATIVES_MAX:
-            why = f"its braces stand for more than {_ALTERNATIVES_MAX} patterns"
-            raise InvalidGlobError(pattern, why)
-    return found, at
-
-
-def _read_item(pattern: str, at: int) -> tuple[list[_Sequence], int]:
-    """The alternatives that a character, class or brace stands for, and where it ends."""
-    char, after = pattern[at], at + 1
-    if char == "*":
-        while pattern[after : after + 1] == "*":
-            after += 1
-        return [(_STARS if after - at > 1 else _STAR,)], after
-    if char == "?":
-        return [(_NOT_SLASH,)], after
-    if char == "[":
-        return _read_class(pattern, after)
-    if char == "{":
-        return _read_braces(pattern, after)
-    if char == "\\" and after < len(pattern):
-        return [(re.escape(pattern[after]),)], after + 1
-    return [(re.escape(char),)], after
-
-
-def _read_braces(pattern: str, at: int) -> tuple[list[_Sequence], int]:
-    found: list[_Sequence] = []
-    while True:
-        alternatives, at = _read_sequence(pattern, at, inside=True)
-        found += alternatives
-        if at == len(pattern):
-            raise InvalidGlobError(pattern, "a '{' is not closed")
-        at += 1
-        if pattern[at - 1] == "}":
-            return found, at
-
-
-def _read_class(pattern: str, at: int) -> tuple[list[_Sequence], int]:
-    negated = pattern[at : at + 1] in {"!", "^"}
-    at += negated
-    end = pattern.find("]", at + 1)
-    if end < 0:
-        raise InvalidGlobError(pattern, "a '[' is not closed")
-    members = []
-    while at < end:
-        first, last = pattern[at], pattern[at]
-        at += 1
-        if pattern[at] == "-" and at + 1 < end:
-            last = pattern[at + 1]
-            at += 2
-        if last < first:
-            raise InvalidGlobError(pattern, f"the range {first}-{last} is empty")
-        members.append(f"{re.escape(first)}-{re.escape(last)}")
-    return [(f"(?!/)[{'^' if negated else ''}{''.join(members)}]",)], end + 1
-
-
-def _regex_of(sequence: _Sequence) -> str:
-    """A regular expression that never looks for what follows a star twice.
-
-    What follows a star, up to the next one, has a fixed length. Its first occurrence is as good as
-    any other: one further on leaves less to what comes after. So it is not given up once found
-    (an atomic group), and no name can make the matching explode. Only the last one must be at the
-    end, instead, and after a `**`, which unlike `*` may go beyond a '/', so must all since then.
-    """
-    *groups, last = _split(sequence, _STARS)
-    regexes = []
-    for group in groups:
-        start, *others = ("".join(run) for run in _split(group, _STAR))
-        regexes.append(start + "".join(f"(?>{_STAR}?{run})" for run in others))
-    start, *others = ("".join(run) for run in _split(last, _STAR))
-    regexes.append(start + "".join(f"(?>{_STAR}?{run})" for run in others[:-1]))
-    if others:
-        regexes[-1] += _STAR + others[-1]
-    if not groups:
-        return regexes[0]
-    first, *middle, end = regexes
-    return first + "".join(f"(?>{_STARS}?{regex})" for regex in middle) + _STARS + end
-
-
-def _split(sequence: _Sequence, at: str) -> list[_Sequence]:
-    """The parts of a sequence between the occurrences of an item."""
-    places = [number for number, item in enumerate(sequence) if item == at]
-    starts = [0, *(place + 1 for place in places)]
-    return [sequence[start:end] for start, end in zip(starts, [*places, None], strict=True)]
+def _without_slash(first: str, last: str) -> list[tuple[str, str]]:
+    """A range less the '/', which no class takes."""
+    if not first <= "/" <= last:
+        return [(first, last)]
+    parts = [(first, "."), ("0", last)]
+    return [(low, high) for low, high in parts if low <= high]

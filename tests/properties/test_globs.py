@@ -63,6 +63,19 @@ MORE = [
     (r"/\a.txt", ["/a.txt"]),
     (r"/\*", []),
     (r"/d\/x.txt", ["/d/x.txt"]),
+    ("/(a|b).*", ["/a.txt", "/b.csv"]),
+    ("/@(a|b).*", ["/a.txt", "/b.csv"]),
+    ("/@(a|d/*).txt", ["/a.txt", "/d/x.txt"]),
+    ("/?(a).txt", ["/a.txt"]),
+    ("/?(x)d", ["/d"]),
+    ("/+(?|.).txt", ["/a.txt"]),
+    ("/d+(/?)", ["/d/e"]),
+    ("/*([a.t])+(x)t", ["/a.txt"]),
+    ("/!(a.txt)", ["/b.csv", "/d"]),
+    ("/!(*.txt|d)", ["/b.csv"]),
+    ("/d/!(x).txt", []),
+    ("/**!(.txt)", ["/a.txt", "/b.csv", "/d", "/d/e", "/d/e/y.txt", "/d/x.txt"]),
+    ("/!(*.txt)/*", ["/d/e", "/d/x.txt"]),
     ("/A.txt", []),
 ]
 
@@ -117,7 +130,18 @@ def test_pachyderms_own_cases(tmp_path):
         ("{}", ["/"], ["/{}"]),
         ("\\{a,b\\}", ["/{a,b}"], ["/a"]),
         ("a\\", ["/a\\"], ["/a"]),
-        ("a.b+(c)$^|", ["/a.b+(c)$^|"], ["/aXb"]),
+        ("a.b+\\(c\\)$^|", ["/a.b+(c)$^|"], ["/aXb"]),
+        ("a)b|c", ["/a)b|c"], ["/a"]),
+        ("(a,b|{c|d,e})", ["/a,b", "/c|d", "/e"], ["/a", "/c", "/d"]),
+        ("+(a|bc)d", ["/ad", "/bcd", "/abcad"], ["/d", "/bd", "/acd"]),
+        ("x*(ab)", ["/x", "/xab", "/xabab"], ["/xa", "/ab"]),
+        ("*(*(a)b)", ["/", "/b", "/aab", "/abb"], ["/a", "/ba"]),
+        ("!(!(a))", ["/a"], ["/", "/b", "/ab"]),
+        ("!(a*)b", ["/b", "/xb", "/xab", "/"][:3], ["/ab", "/a"]),
+        ("a!(b)", ["/a", "/ac", "/abb"], ["/ab", "/a/"]),
+        ("[+-9]", ["/+", "/0", "/."], ["/:", "//"]),
+        ("(a", None, None),
+        ("!(a", None, None),
         ("a**b*c", ["/abc", "/a/b/bc", "/a/c/bxc"], ["/ab/c", "/a/c"]),
         ("**a*b", ["/a/x/ab", "/ab"], ["/a/b", "/abc"]),
     ],
@@ -132,7 +156,7 @@ def test_odd_patterns(pattern, matching, others):
 
 
 @pytest.mark.parametrize("pattern", ["[", "a[bc", "[]", "[!]", "{", "{a", "{a,{b}", "[z-a]",
-                                     "{" * 65 + "}" * 65, "{a,b}" * 10])  # fmt: skip
+                                     "{" * 65 + "}" * 65, "(" * 65 + ")" * 65])  # fmt: skip
 def test_what_is_no_glob_is_refused(pattern):
     with pytest.raises(InvalidGlobError, match="invalid"):
         compile_glob(pattern)
@@ -166,23 +190,21 @@ def test_one_component_matches_as_the_shell_does(pattern, name):
         glob = Glob(pattern)
     except InvalidGlobError:
         return
-    assert glob.parts is not None
+    assert glob.depth == (1 if pattern else 0)
     if pattern:
-        (part,) = glob.parts
-        expected = fnmatch.fnmatchcase(name, pattern)
-        assert (part.fullmatch(name) is not None) == glob.matches("/" + name) == expected
+        assert glob.matches("/" + name) == fnmatch.fnmatchcase(name, pattern)
 
 
 @settings(max_examples=300)
-@given(st.text(alphabet="ab*?[]{},!-\\/^&|~", max_size=15) | st.text(max_size=10))
+@given(st.text(alphabet="ab*?[]{},!-\\/^&|~@+()", max_size=15) | st.text(max_size=10))
 def test_any_text_is_a_glob_or_refused(pattern):
     try:
         glob = compile_glob(pattern)
     except InvalidGlobError:
         return
-    glob.matches("/a/b")
-    if glob.parts is not None:
-        assert len(glob.parts) == len([part for part in glob.pattern.split("/") if part])
+    for path in ("/a", "/a/b", "/a/b/a", "/-", "/(a|b)"):
+        if glob.matches(path) and glob.depth is not None and "//" not in glob.pattern:
+            assert glob.depth == path.count("/")
 
 
 @pytest.mark.parametrize(
@@ -193,6 +215,10 @@ def test_any_text_is_a_glob_or_refused(pattern):
         ("**a*a*a*a*a*b", "/a" * 2000),
         ("{*a,*aa}" * 5 + "b", "/" + "a" * 255),
         ("?*" * 100 + "b", "/" + "a" * 255),
+        ("{a,b}" * 100 + "c", "/" + "ab" * 120),
+        ("+(a|aa|*a)" * 20 + "b", "/" + "a" * 255),
+        ("*(*(*(a|b)))b", "/" + "a" * 255),
+        ("!(*a*b)" * 5 + "c", "/" + "ab" * 120),
     ],
 )
 def test_no_pattern_takes_long(pattern, path):

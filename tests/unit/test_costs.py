@@ -155,3 +155,23 @@ def test_looking_at_a_repo_does_not_walk_it(large):
     commit = store.commit("repo@master")
     assert info.size == commit.size > 0
     assert sum(record.read_calls.values()) < 20
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("/flat/04321.jpg", 1),
+        ("/fl*/0432?.jpg", 10),
+        ("/flat/0432[1-3]*", 3),
+        ("/deep/!(*)", 0),
+        ("/nothing/**", 0),
+    ],
+)
+def test_a_glob_reads_what_begins_as_it_asks_for(large, pattern, found):
+    store, _ = large
+    with pfslib.open(store.path) as fresh:
+        record = fresh.kv = RecordingKV(fresh.kv)
+        commit = fresh.commit("repo@master")
+        record.reset()
+        assert len(commit.glob(pattern)) == found
+        assert record.read_calls[Table.NODES] <= 10
