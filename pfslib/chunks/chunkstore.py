@@ -97,6 +97,30 @@ def thin(txn: WriteTxn, chunk: int) -> None:
     txn.put(Table.THINNED, number_key(chunk), b"")
 
 
+def _find_plain(txn: ReadTxn, digest: bytes, cache: ChunkCache) -> tuple[Place, bytes | memoryview]:
+    """Where a piece lies, and the plain bytes of its chunk."""
+    missing: Place | None = None
+    while True:
+        place = find_place(txn, digest)
+        if place is None:
+            raise CorruptionError(f"piece {digest.hex()} is missing from the store")
+        if place == missing:
+            raise CorruptionError(f"chunk {place.chunk}, of piece {digest.hex()}, is missing")
+        key = number_key(place.chunk)
+        plain = cache.chunks.get(key)
+        if plain is not None:
+            return place, plain
+        frame = txn.get(Table.CHUNKS, key)
+        if frame is None:
+            # When every call is a transaction of its own, gc may have put the piece elsewhere.
+            missing = place
+            continue
+        plain = decode(frame)
+        if place.size < len(plain):
+            cache.chunks.put(key, plain, len(plain))
+        return place, plain
+
+
 def get_piece(txn: ReadTxn, digest: bytes, cache: ChunkCache) -> bytes | memoryview:
     """The bytes of a piece, verified against their digest.
 
@@ -106,18 +130,7 @@ def get_piece(txn: ReadTxn, digest: bytes, cache: ChunkCache) -> bytes | memoryv
     known = cache.pieces.get(digest)
     if known is not None:
         return known
-    place = find_place(txn, digest)
-    if place is None:
-        raise CorruptionError(f"piece {digest.hex()} is missing from the store")
-    key = number_key(place.chunk)
-    plain = cache.chunks.get(key)
-    if plain is None:
-        frame = txn.get(Table.CHUNKS, key)
-        if frame is None:
-            raise CorruptionError(f"chunk {place.chunk}, of piece {digest.hex()}, is missing")
-        plain = decode(frame)
-        if place.size < len(plain):
-            cache.chunks.put(key, plain, len(plain))
+    place, plain = _find_plain(txn, digest, cache)
     piece = plain
     if place.size != len(plain):
         # A copy: a view would keep all of the chunk in memory for one piece of it.

@@ -14,6 +14,12 @@ from pfslib.kv.syncing import sync_directory, sync_file
 _BESIDE: Final = "compact."
 
 
+def clear_left_overs(directory: Path) -> None:
+    """Remove what a compaction that was killed has left in a store that nobody has open."""
+    for left in directory.glob(f"{_BESIDE}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def compact_with(copy: Callable[[Path], None], directory: Path) -> None:
     """Put a copy without free pages in the place of the data file of a store nobody has open.
 
@@ -23,8 +29,6 @@ def compact_with(copy: Callable[[Path], None], directory: Path) -> None:
         copy: Writes such a copy into the directory given.
         directory: The store.
     """
-    for left in directory.glob(f"{_BESIDE}*"):
-        shutil.rmtree(left)
     beside = Path(tempfile.mkdtemp(prefix=_BESIDE, dir=directory))
     try:
         copy(beside)

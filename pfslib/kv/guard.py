@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pfslib.kv.anchor import Anchor, behind, create_anchor
+from pfslib.kv.compaction import clear_left_overs
 from pfslib.kv.gate import WriteGate, create_gate
 from pfslib.kv.holds import create_sweep_lock
 from pfslib.kv.layout import DATA_FILE
@@ -52,6 +53,7 @@ class Guard:
             undo.callback(self._anchor.close)
             self._anchored = self._anchor.read()  # before the store: see `anchor`
             if self._presence.alone:
+                clear_left_overs(directory)
                 prepare_readers_file(directory)
                 self._check_data_file()
             undo.pop_all()

@@ -19,8 +19,8 @@ _PAGE: Final = 256
 class ShortReads:
     """A ReadTxn whose every call is a transaction of its own.
 
-    Two calls may see two states of the store: it is for nodes and chunks, which never change, and
-    for logs, which only grow.
+    Two calls may see two states of the store: it is for nodes and pieces, whose content never
+    changes, and for logs, which only grow.
     """
 
     __slots__ = ("_kv",)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pfslib import GcReport, Store
 from pfslib.kv.memory import MemoryKV
 from pfslib.kv.short_reads import ShortReads
 from pfslib.kv.tables import Table
 from pfslib.testing.recording import RecordingKV
+from pfslib.trees.filereader import read_file
+from pfslib.trees.nodestore import TreeCache
 
 keys = st.sets(st.binary(min_size=1, max_size=2), max_size=12)
 
@@ -59,3 +64,27 @@ def test_a_scan_reads_only_as_far_as_it_is_asked() -> None:
     assert recording.transactions["read"] == 1
     assert ShortReads(kv).get(Table.META, b"07") == b"v07"
     assert ShortReads(kv).get(Table.META, b"99") is None
+
+
+def test_a_chunk_that_gc_writes_anew_between_two_calls(store: Store) -> None:
+    """A long export reads on: its pieces are elsewhere, and the same."""
+    repo = store.create_repo("r")
+    noise = {f"/{number}": Random(number).randbytes(1500) for number in range(40)}
+    with repo.commit("worn") as commit:
+        for path, data in noise.items():
+            commit.put_file(path, data)
+    with repo.commit() as kept:
+        kept.copy_file(commit.commit, "/3", "/3")
+    repo.delete_branch("worn")
+    repo.drop_commit(commit.id)
+
+    class Collecting(ShortReads):
+        def get(self, table: Table, key: bytes) -> bytes | None:
+            if table is Table.CHUNKS:
+                repacked.append(store.gc())
+            return super().get(table, key)
+
+    repacked: list[GcReport] = []
+    entry = kept.commit.tree.find("/3")
+    assert read_file(Collecting(store.kv), entry, 0, None, TreeCache()) == noise["/3"]
+    assert repacked[0].chunks_deleted == 1
