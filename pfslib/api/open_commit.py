@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pfslib.api.commit import Commit
+from pfslib.api.data import Data, add_data
 from pfslib.api.editing import Editing, Seen
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
@@ -17,9 +17,7 @@ from pfslib.kv.short_reads import ShortReads
 from pfslib.model.errors import InvalidInputError, InvalidPathError, PathNotFoundError, PfsError
 from pfslib.model.globs import compile_glob
 from pfslib.model.history import OpenCommit as OpenRecord
-from pfslib.model.nodes import Content
 from pfslib.model.paths import join_path, split_path
-from pfslib.trees.contents import ContentWriter
 from pfslib.trees.edit import Edit, Op
 from pfslib.trees.glob import glob_entries
 from pfslib.trees.hostfile import entry_of, read_host_file
@@ -33,14 +31,11 @@ from pfslib.trees.walk import Parts
 if TYPE_CHECKING:
     from pfslib.api.store import Store
 
-Data = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | Iterable[bytes]
-"""What a file can be put from: bytes; text, stored as UTF-8; a path, of a host file or directory;
-a binary file object; or an iterable of bytes."""
-
 Special = Literal["refuse", "skip"]
 """What to do with devices, fifos and sockets of a host directory."""
 
-_FILE_BLOCK = 8 << 20
+OFFSET_MAX: Final = 1 << 44
+"""The largest file that ext4 takes: a gap costs nothing here, but exporting it would."""
 
 
 class OpenCommit(ReadVerbs):
@@ -138,7 +133,7 @@ class OpenCommit(ReadVerbs):
             tally.add(files=1)
             tally.end()
         else:
-            content = _add(self._editing.writer, data)
+            content = add_data(self._editing.writer, data)
             entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
         self._editing.add([Edit(op, parts, entry)])
         return []
@@ -154,7 +149,7 @@ class OpenCommit(ReadVerbs):
             data: The bytes: see `Data`.
 
         Raises:
-            InvalidInputError: The offset is negative.
+            InvalidInputError: The offset is negative, or more than OFFSET_MAX.
             IsADirectoryInCommitError, WrongKindError: A directory or link is there. In a ``with``
                 block this may also come only when the commit is read or finished.
 
@@ -164,12 +159,12 @@ class OpenCommit(ReadVerbs):
         self._editing.check()
         parts = split_path(path)
         self._check_file_path(path, parts)
-        if offset < 0:
-            raise InvalidInputError(f"offset {offset} must not be negative")
+        if not 0 <= offset <= OFFSET_MAX:
+            raise InvalidInputError(f"offset {offset} is not one of 0 to {OFFSET_MAX}")
         if isinstance(data, os.PathLike):
             entry = read_host_file(Path(data), self._editing.writer)
         else:
-            content = _add(self._editing.writer, data)
+            content = add_data(self._editing.writer, data)
             entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
         self._editing.add([Edit(Op.WRITE, parts, entry, offset)])
 
@@ -349,26 +344,7 @@ class OpenCommit(ReadVerbs):
             raise InvalidPathError(path, "it is the root, not a file")
 
 
-def _add(writer: ContentWriter, data: Data) -> Content:
-    if isinstance(data, str):
-        return writer.add_bytes(data.encode("utf-8"))
-    if isinstance(data, bytes | bytearray | memoryview):
-        return writer.add_bytes(bytes(data))
-    if hasattr(data, "read"):
-        return writer.add_blocks(_blocks_of(data))
-    return writer.add_blocks(data)  # type: ignore[arg-type] # an iterable is what is left
-
-
 def _with_op(edit: Edit, op: Op) -> Edit:
     """The edit, appending if that is asked for and the entry is one that can be appended."""
     assert edit.entry is not None
     return Edit(op, edit.path, edit.entry) if edit.entry.is_file else edit
-
-
-def _blocks_of(file: Any) -> Iterator[bytes]:  # noqa: ANN401 - whatever has a read method
-    while block := file.read(_FILE_BLOCK):
-        if isinstance(block, str):
-            raise InvalidInputError(
-                "the file to be put was opened as text", hint='open it with mode "rb"'
-            )
-        yield block

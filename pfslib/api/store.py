@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from pfslib.api.commit import Commit
+from pfslib.api.data import Data
 from pfslib.api.info import FileInfo, HeadMove, RepoInfo, when
 from pfslib.api.maintenance_verbs import MaintenanceVerbs
-from pfslib.api.open_commit import Data, OpenCommit
+from pfslib.api.open_commit import OpenCommit
 from pfslib.api.repo import Repo
 from pfslib.api.tree_source import TreeSource
 from pfslib.api.waiting import rounds

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
-from pfslib.chunks.split import BUFFER_MIN, cut, reader_of
+from pfslib.chunks.split import BUFFER_MIN, CHUNK_MAX, cut, reader_of
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.nodes import EMPTY, PIECE_MAX, Content
 from pfslib.trees.contents import ContentWriter, GrowingContent
@@ -21,6 +21,7 @@ from pfslib.trees.nodestore import TreeCache, get_piece_list
 
 _BLOCK: Final = 256 * 1024
 _ZEROS: Final = bytes(_BLOCK)
+assert _BLOCK >= CHUNK_MAX
 
 
 class Segment(NamedTuple):
@@ -99,8 +100,8 @@ def assemble(txn: ReadTxn, parts: Patchwork, writer: ContentWriter, cache: TreeC
         writer: Takes what is new.
         cache: What is remembered of trees.
 
-    Cost: linear in the parts without cuts of their own, which are zeros and those of contents up
-    to PIECE_MAX; plus BUFFER_MIN bytes read and O(log n) nodes for each part.
+    Cost: linear in the parts without cuts of their own, which are those of contents up to
+    PIECE_MAX; plus BUFFER_MIN bytes read and O(log n) nodes for each part.
     """
     segments = parts.segments
     rope = _Rope(txn, segments, cache)
@@ -116,10 +117,17 @@ def assemble(txn: ReadTxn, parts: Patchwork, writer: ContentWriter, cache: TreeC
         if run is not None:
             _take_over(txn, run.ref, 0, run, growing, cache)
             continue
+        zeros = rope.zeros_at(growing.size)
+        if zeros >= CHUNK_MAX:
+            # Every chunk that begins with so many zeros is the same one.
+            chunk = next(cut(reader_of([_ZEROS])))
+            growing.add_repeated(chunk, (zeros - CHUNK_MAX) // len(chunk) + 1)
+            continue
         stream = reader_of(rope.blocks(growing.size))
         for chunk in cut(stream, buffer_size=BUFFER_MIN):
             growing.add_chunk(chunk)
-            if rope.run_at(growing.size) is not None:
+            at = growing.size
+            if rope.run_at(at) is not None or rope.zeros_at(at) >= CHUNK_MAX:
                 break
     return growing.finish()
 
@@ -147,6 +155,12 @@ class _Rope:
                 yield read_content(self._txn, segment.content, at, at + step, self._cache)
             position += step
             index += position == self._ends[index]
+
+    def zeros_at(self, position: int) -> int:
+        """How many bytes of a gap there are from a position on."""
+        index = bisect_right(self._ends, position)
+        gap = index < len(self._segments) and self._segments[index].content is None
+        return self._ends[index] - position if gap else 0
 
     def run_at(self, position: int) -> _Run | None:
         """The longest run of whole old chunks that begins at a position, which is a cut."""

@@ -20,7 +20,7 @@ from pfslib.trees.nodestore import (
     get_piece_list,
     has_node,
 )
-from pfslib.trees.splitting import SplitTree
+from pfslib.trees.splitting import NODE_MAX, SplitTree
 
 _ENDS_MASK: Final = 63
 """A node of a large file ends after an item whose digest has these bits zero: 64 on average."""
@@ -164,7 +164,8 @@ class GrowingContent:
         self._kv = kv
         self._ingest = ingest
         self._nodes = nodes
-        self._tree: SplitTree[Piece, Piece] = SplitTree(_PieceShape(nodes))
+        self._shape = _PieceShape(nodes)
+        self._tree: SplitTree[Piece, Piece] = SplitTree(self._shape)
         self.size = 0
 
     def add_chunk(self, chunk: memoryview) -> None:
@@ -178,6 +179,22 @@ class GrowingContent:
         """
         self._tree.add(piece, level)
         self.size += piece.size
+
+    def add_repeated(self, chunk: memoryview, times: int) -> None:
+        """Add the same chunk many times in a row. Cost: O(log times) nodes."""
+        piece = self._ingest.add_chunk(chunk)
+        full = [(piece, 1)]  # by level: what stands for so many chunks, all nodes below it full
+        while times:
+            item, count = full[-1]
+            per_node = 1 if self._shape.ends_node(item, len(full) - 1) else NODE_MAX
+            if count * per_node <= times:
+                full.append((self._shape.seal([item] * per_node, len(full) - 1), count * per_node))
+                continue
+            level = len(full) - 1
+            while full[level][1] > times or not self._tree.at_boundary(level):
+                level -= 1
+            self.add_piece(full[level][0], level)
+            times -= full[level][1]
 
     def at_boundary(self, level: int) -> bool:
         """Whether a whole node may be taken over here."""

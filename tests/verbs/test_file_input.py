@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from array import array
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -48,6 +49,43 @@ def test_bad_paths_are_refused_wherever_a_file_is_written(
             with pytest.raises(InvalidPathError, match=BAD_PATHS[path]):
                 call()
     assert open_commit.commit is None
+
+
+class NotReady(io.RawIOBase):
+    """A pipe that does not block, with nothing in it."""
+
+    def read(self, size: int = -1) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ("\udc80", "UTF-8"),
+        (123, "made of int"),
+        (None, "made of NoneType"),
+        (["a"], "gave str instead of bytes"),
+        ([1], "gave int instead of bytes"),
+        (io.StringIO("text"), "opened as text"),
+        (NotReady(), "does not block"),
+    ],
+)
+def test_what_no_file_can_be_made_of(repo: Repo, data: object, sentence: str) -> None:
+    with repo.commit() as open_commit:
+        for put in (open_commit.put_file, lambda path, data: open_commit.write_at(path, 0, data)):
+            with pytest.raises(InvalidInputError, match=sentence):
+                put("/f", data)
+    assert open_commit.commit is None
+
+
+def test_whatever_has_a_buffer(repo: Repo) -> None:
+    with repo.commit() as open_commit:
+        open_commit.put_file("/array", array("I", [1, 2]))
+        open_commit.put_file("/blocks", [bytearray(b"a"), memoryview(b"b")])
+    made = open_commit.commit
+    assert made is not None
+    assert made.get_file("/array") == array("I", [1, 2]).tobytes()
+    assert made.get_file("/blocks") == b"ab"
 
 
 @pytest.mark.parametrize("path", [path for path in BAD_PATHS if path.strip("/")])
@@ -141,12 +179,3 @@ def test_a_lasting_commit_goes_on_after_a_source_that_broke(repo: Repo) -> None:
     made = open_commit.finish()
     assert made is not None
     assert made.get_file("/f") == b"12"
-
-
-def test_a_text_file_object_is_refused(repo: Repo) -> None:
-    with repo.commit() as open_commit:
-        with pytest.raises(InvalidInputError, match="opened as text"):
-            open_commit.put_file("/f", io.StringIO("text"))  # type: ignore[arg-type]
-        with pytest.raises(TypeError):
-            open_commit.put_file("/f", 5)  # type: ignore[arg-type]
-    assert open_commit.commit is None

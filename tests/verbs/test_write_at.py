@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import chain
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from pfslib.model.nodes import Content
 from pfslib.testing.recording import RecordingKV
 from pfslib.trees.assemble import Patchwork, assemble
 from pfslib.trees.contents import ContentWriter
+from pfslib.trees.filereader import read_content
 from pfslib.trees.nodestore import TreeCache
 
 NOISE = random.Random(11).randbytes(2_000_000)
@@ -90,6 +92,51 @@ def test_the_cost_is_that_of_the_change(where: str) -> None:
         assert txn.count(Table.NODES) - nodes <= 4
 
 
+def test_a_gap_costs_nothing() -> None:
+    """Of whatever size: it is the same chunk, and the same nodes, again and again."""
+    kv = MemoryKV()
+    head, tail = put(kv, NOISE[:300_000]), put(kv, b"tail" * 30)
+    for gap in (1 << 20, (1 << 44) - 12_345):
+        parts = Patchwork()
+        parts.append(head)
+        parts.write(tail, head.size + gap)
+        recording, writer = RecordingKV(kv), ContentWriter(kv)
+        with recording.read() as reads:
+            made = assemble(reads, parts, writer, TreeCache())
+        writer.spill()
+        writer.close()
+        assert made.size == head.size + gap + tail.size
+        assert recording.read_calls.total() < 100
+        with kv.read() as txn:
+            middle = read_content(txn, made, head.size + gap // 2, 10**6, TreeCache())
+            assert middle == bytes(len(middle))
+            end = read_content(txn, made, made.size - 200, made.size, TreeCache())
+            assert end == bytes(80) + b"tail" * 30
+            assert txn.count(Table.NODES) < 3_000
+    assert joined(kv, _gapped(head, tail, 1 << 20), TreeCache()) == put(
+        kv, NOISE[:300_000] + bytes(1 << 20) + b"tail" * 30
+    )
+
+
+def _gapped(head: Content, tail: Content, gap: int) -> Patchwork:
+    parts = Patchwork()
+    parts.append(head)
+    parts.write(tail, head.size + gap)
+    return parts
+
+
+@pytest.mark.parametrize("gap", [10**7, 10**8 + 1, 6 * 10**8])
+def test_a_large_gap_is_what_a_fresh_put_of_zeros_gives(gap: int) -> None:
+    kv = MemoryKV()
+    head, tail = put(kv, NOISE[:300_000]), put(kv, b"tail" * 30)
+    made = joined(kv, _gapped(head, tail, gap), TreeCache())
+    writer = ContentWriter(kv)
+    zeros = (bytes(min(1 << 20, gap - at)) for at in range(0, gap, 1 << 20))
+    fresh = writer.add_blocks(chain([NOISE[:300_000]], zeros, [b"tail" * 30]))
+    writer.close()
+    assert made == fresh
+
+
 def test_write_at_on_open_commits(repo: Repo, store: Store) -> None:
     model = bytearray(NOISE[:500_000])
     with repo.commit() as open_commit:
@@ -130,8 +177,9 @@ def test_a_file_made_anew_stays_executable_when_written_into(repo: Repo, tmp_pat
 def test_what_cannot_be_written_into(repo: Repo) -> None:
     lasting = repo.start_commit()
     lasting.put_file("/d/f", b"1")
-    with pytest.raises(InvalidInputError, match="negative"):
-        lasting.write_at("/d/f", -1, b"x")
+    for offset in (-1, (1 << 44) + 1, 1 << 64):
+        with pytest.raises(InvalidInputError, match="is not one of 0 to"):
+            lasting.write_at("/d/f", offset, b"x")
     with pytest.raises(InvalidPathError):
         lasting.write_at("/", 0, b"x")
     with pytest.raises(IsADirectoryInCommitError):
