@@ -140,20 +140,21 @@ class ReadVerbs:
         path: str = "/",
         *,
         overwrite: bool = False,
-        verify: bool = False,
+        trust_times: bool = False,
         progress: Progress | None = None,
     ) -> Exported:
         """Write a directory of the commit, with all below it, into a directory of the host.
 
         Files have their modes and times, links are links. Every file appears whole or not at all;
-        one that is there already, with the right size, mode and time, is skipped: the same call
-        resumes an export that was interrupted. What else is in the directory stays.
+        one that is there already and is the same is skipped. To see that, it is compared, but for
+        files that an export of the same wrote before it was interrupted: the same call resumes
+        that. What else is in the directory stays.
 
         Args:
             directory: The host directory; made when it is not there.
             path: The directory of the commit.
             overwrite: Replace host files that differ, instead of refusing.
-            verify: Compare the content of every file that is there already.
+            trust_times: Take files of the right size, mode and time for the same, unread.
             progress: Told files and bytes written so far.
 
         Returns:
@@ -176,7 +177,7 @@ class ReadVerbs:
                 Path(directory),
                 self._store.cache,
                 overwrite=overwrite,
-                verify=verify,
+                trust_times=trust_times,
                 progress=progress,
             )
 

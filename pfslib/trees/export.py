@@ -6,7 +6,8 @@ import fcntl
 import os
 import secrets
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ from pfslib.trees.lookup import find_child, scan_directory
 from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.tally import Progress, Tally
 
+_TEMPORARY: Final = b"new"
+_NEVER_NS: Final = 1 << 63
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -43,7 +46,7 @@ def export_tree(
     cache: TreeCache,
     *,
     overwrite: bool = False,
-    verify: bool = False,
+    trust_times: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Write everything below a directory of a tree into a host directory.
@@ -54,7 +57,7 @@ def export_tree(
         target: Where to; made when it is not there. What else is in it stays.
         cache: What is remembered of trees.
         overwrite: Replace files that differ, instead of refusing.
-        verify: Read the files that are there already, even if size, mode and time are right.
+        trust_times: Take files of the right size, mode and time for what they should be, unread.
         progress: Told files and bytes written so far.
 
     Raises:
@@ -65,17 +68,26 @@ def export_tree(
         OSError: Its other errors; the path is in them.
 
     Every file appears whole or not at all, so an export that was interrupted is resumed by the
-    same call. Memory: a MiB, and the names of one directory of the target.
+    same call. Files that are there already are compared, but for those that the interrupted export
+    wrote itself. Memory: a MiB, and the names of one directory of the target.
     """
     target.mkdir(parents=True, exist_ok=True)
     top = os.open(target, _DIRECTORY_FLAGS & ~os.O_NOFOLLOW)
     try:
         _lock(top, target)
         tally = Tally(progress)
-        writer = HostWriter(txn, cache, top, _free_name(txn, directory, cache), tally)
+        name = _free_name(txn, directory, cache)
+        writer = HostWriter(txn, cache, top, name + _TEMPORARY, tally)
         writer.clean()
-        export = _Export(txn, cache, writer, overwrite=overwrite, verify=verify)
-        export.directory(top, directory, os.fsencode(target), fresh=False)
+        with _noted(top, name, directory, tally) as trusted_after_ns:
+            export = _Export(
+                txn,
+                cache,
+                writer,
+                overwrite=overwrite,
+                trusted_after_ns=0 if trust_times else trusted_after_ns,
+            )
+            export.directory(top, directory, os.fsencode(target), fresh=False)
     finally:
         os.close(top)
     tally.end()
@@ -134,22 +146,59 @@ def _lock(top: int, target: Path) -> None:
 
 
 def _free_name(txn: ReadTxn, directory: Entry, cache: TreeCache) -> bytes:
-    """The first of our temporary names that is not the name of anything to be written."""
-    names = (b".pfs-export-%d~" % number for number in count())
-    return next(name for name in names if find_child(txn, directory, name, cache) is None)
+    """The first of our names that does not begin the name of anything to be written."""
+
+    def is_free(name: bytes) -> bool:
+        found = (find_child(txn, directory, n, cache) for n in (name, name + _TEMPORARY))
+        return not any(found)
+
+    return next(filter(is_free, (b".pfs-export-%d~" % number for number in count())))
+
+
+@contextmanager
+def _noted(top: int, name: bytes, directory: Entry, tally: Tally) -> Iterator[int]:
+    """Leave a note in the target of what is being exported there, until all of it is.
+
+    Yields:
+        When the interrupted export of the same began: what came later is its own work.
+    """
+    digest = directory.content.hex().encode()
+    fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=top)
+    try:
+        if os.read(fd, len(digest) + 1) == digest:
+            began_ns = os.fstat(fd).st_mtime_ns
+        else:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, digest, 0)
+            began_ns = _NEVER_NS
+    finally:
+        os.close(fd)
+    try:
+        yield began_ns
+    except BaseException:
+        if tally.files == 0 and began_ns == _NEVER_NS:
+            os.unlink(name, dir_fd=top)
+        raise
+    os.unlink(name, dir_fd=top)
 
 
 class _Export:
     """One export, underway."""
 
     def __init__(
-        self, txn: ReadTxn, cache: TreeCache, writer: HostWriter, *, overwrite: bool, verify: bool
+        self,
+        txn: ReadTxn,
+        cache: TreeCache,
+        writer: HostWriter,
+        *,
+        overwrite: bool,
+        trusted_after_ns: int,
     ) -> None:
         self._txn = txn
         self._cache = cache
         self._writer = writer
         self._overwrite = overwrite
-        self._verify = verify
+        self._trusted_after_ns = trusted_after_ns
         self.skipped = 0
 
     def directory(self, fd: int, directory: Entry, path: bytes, *, fresh: bool) -> None:
@@ -212,7 +261,7 @@ class _Export:
             and status.st_mtime_ns == entry.mtime_ns
             and is_executable(status) == entry.executable
         )
-        if alike and not self._verify:
+        if alike and status.st_ctime_ns > self._trusted_after_ns:
             return True
         return self._writer.holds(fd, entry.name, status, entry)
 

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 from pfslib.kv.protocol import ReadTxn
@@ -23,6 +24,8 @@ from pfslib.trees.tally import Tally
 
 _BLOCK: Final = 1 << 20
 _NEW_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAMELESS_FLAGS: Final = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
+_NAMELESS_MIN: Final = 1 << 20
 _OLD_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _BAD_NAME: Final = {errno.EINVAL, errno.EILSEQ, errno.ENAMETOOLONG}
 
@@ -92,7 +95,10 @@ class HostWriter:
         return True
 
     def _write(self, entry: Entry) -> None:
-        fd = os.open(self._temporary, _NEW_FLAGS, _mode(entry), dir_fd=self._top)
+        if entry.size < _NAMELESS_MIN:  # not worth two more calls to the system
+            fd, nameless = self._named(entry), False
+        else:
+            fd, nameless = self._nameless(entry)
         try:
             for block in self._blocks(entry):
                 rest = memoryview(block)
@@ -100,8 +106,20 @@ class HostWriter:
                     rest = rest[os.write(fd, rest) :]
                 self.tally.add(size=len(block))
             os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+            if nameless:
+                os.link(f"/proc/self/fd/{fd}", self._temporary, dst_dir_fd=self._top)
         finally:
             os.close(fd)
+
+    def _named(self, entry: Entry) -> int:
+        return os.open(self._temporary, _NEW_FLAGS, _mode(entry), dir_fd=self._top)
+
+    def _nameless(self, entry: Entry) -> tuple[int, bool]:
+        """A file that goes by itself when the process is killed, where there is such a thing."""
+        if Path("/proc/self/fd").exists():  # by way of which it gets its name
+            with suppress(OSError):
+                return os.open(b".", _NAMELESS_FLAGS, _mode(entry), dir_fd=self._top), True
+        return self._named(entry), False
 
     def _equal(self, fd: int, entry: Entry) -> bool:
         for block in self._blocks(entry):

@@ -111,7 +111,7 @@ def test_an_export_that_was_killed_is_resumed(made: Commit, source: Path, tmp_pa
     run = subprocess.run([sys.executable, "-c", script, made.store_path, target], check=False)
     assert run.returncode == -9
     assert 0 < len(picture(target)) < len(picture(source))
-    (target / ".pfs-export-0~").write_bytes(b"left over")
+    (target / ".pfs-export-0~new").write_bytes(b"left over")
     done = made.export(target)
     assert done.skipped >= 1
     assert done.files + done.skipped == 7
@@ -142,7 +142,7 @@ def test_a_file_with_the_right_content_only_gets_its_mode_and_time(
     assert picture(target) == picture(source)
 
 
-def test_verify_reads_what_looks_right(made: Commit, tmp_path: Path) -> None:
+def test_what_looks_right_is_read(made: Commit, tmp_path: Path) -> None:
     target = tmp_path / "t"
     made.export(target)
     status = (target / "big").stat()
@@ -150,11 +150,62 @@ def test_verify_reads_what_looks_right(made: Commit, tmp_path: Path) -> None:
         file.seek(2_000_000)
         file.write(b"flip")
     os.utime(target / "big", ns=(status.st_mtime_ns, status.st_mtime_ns))
-    assert made.export(target).skipped == 7
+    assert made.export(target, trust_times=True).skipped == 7
     with pytest.raises(AlreadyExistsError, match="big"):
-        made.export(target, verify=True)
-    assert made.export(target, verify=True, overwrite=True).files == 1
+        made.export(target)
+    assert made.export(target, overwrite=True).files == 1
     assert (target / "big").read_bytes() == BIG
+
+
+def test_another_commit_of_the_same_sizes_and_times(repo: Repo, tmp_path: Path) -> None:
+    """As reproducible archives have them; also over what an interrupted export left."""
+    tree, target, made = tmp_path / "tree", tmp_path / "t", []
+    tree.mkdir()
+    for version in ("1.0.1", "1.0.2"):
+        for name in ("a", "VERSION"):
+            (tree / name).write_text(version)
+            os.utime(tree / name, (0, 0))
+        with repo.commit() as open_commit:
+            open_commit.put_file("/", tree, reread=True)
+        made.append(open_commit.commit)
+    older, newer = made
+    older.export(target)
+    with pytest.raises(AlreadyExistsError, match="VERSION"):
+        newer.export(target)
+    assert newer.export(target, overwrite=True).files == 2
+    assert (target / "VERSION").read_text() == "1.0.2"
+
+    def interrupt(files: int, size: int) -> None:
+        if files:
+            raise KeyboardInterrupt
+
+    for commit in (older, newer):
+        with pytest.raises(KeyboardInterrupt):
+            commit.export(target, overwrite=True, progress=interrupt)
+    newer.export(target, overwrite=True)
+    assert {path.read_text() for path in target.iterdir()} == {"1.0.2"}
+
+
+def test_a_resumed_export_does_not_read_its_own_files(
+    made: Commit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, compared = tmp_path / "t", []
+    holds = hostwriter.HostWriter.holds
+    monkeypatch.setattr(
+        hostwriter.HostWriter,
+        "holds",
+        lambda *args: compared.append(args[2]) or holds(*args),
+    )
+
+    def interrupt(files: int, size: int) -> None:
+        if files >= 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("pfslib.trees.tally._PAUSE_S", 0)
+    with pytest.raises(KeyboardInterrupt):
+        made.export(target, progress=interrupt)
+    assert made.export(target).skipped == 5
+    assert set(compared) <= {b"link", b"out"}
 
 
 def test_links_in_the_target_are_never_followed(made: Commit, tmp_path: Path) -> None:
