@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from difflib import unified_diff
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from pfslib.api.info import KIND_NAMES
+from pfslib.api.line_diff import unified_diff
 from pfslib.kv.short_reads import ShortReads
 from pfslib.model.errors import (
     InvalidInputError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pfslib.api.store import Store
 
 TEXT_BYTES_MAX: Final = 8 << 20
-"""Longer files are not compared line by line: the time for that grows with the square."""
+"""Longer files are not compared line by line: all of both is in memory meanwhile."""
 
 
 class DiffEntry(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ def diff_text(store: Store, old: Commit | None, new: Commit, path: str, context:
     labels = f"a{path}" if before else "/dev/null", f"b{path}" if after else "/dev/null"
     if any("\0" in line for line in chain(*texts)):
         return f"Binary files {labels[0]} and {labels[1]} differ\n" if texts[0] != texts[1] else ""
-    rows = unified_diff(*texts, *labels, n=context)
+    rows = unified_diff(*texts, *labels, context=context)
     return "".join(
         row if row.endswith("\n") else f"{row}\n\\ No newline at end of file\n" for row in rows
     )

@@ -9,6 +9,7 @@ least one, ``!(a|b)`` none of these.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -43,7 +44,7 @@ class Glob:
     __slots__ = ("depth", "pattern", "start")
 
     def __init__(self, pattern: str) -> None:
-        self.pattern = "/" + pattern.strip("/")
+        self.pattern = "/" + re.sub("/+", "/", pattern).strip("/")
         sequence = _Parser(self.pattern).read()
         self.start: State = machine(sequence)
         self.depth = 0 if self.pattern == "/" else slashes_in(sequence)
