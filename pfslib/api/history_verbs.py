@@ -128,15 +128,25 @@ class HistoryVerbs:
                 for row in list_tags(txn, self.name)
             ]
 
-    def delete_tag(self, name: str) -> None:
+    def delete_tag(self, name: str, *, dry_run: bool = False) -> Removal:
         """Remove a tag; its commit stays.
+
+        Args:
+            name: The tag.
+            dry_run: Only say what would go.
 
         Raises:
             NotFoundError: There is none of that name.
         """
-        with self._store.kv.write() as txn:
-            get_repo(txn, self.name)
-            delete_tag(txn, get_tag(txn, self.name, name))
+        if dry_run:
+            with self._store.kv.read() as txn:
+                get_repo(txn, self.name)
+                get_tag(txn, self.name, name)
+        else:
+            with self._store.kv.write() as txn:
+                get_repo(txn, self.name)
+                delete_tag(txn, get_tag(txn, self.name, name))
+        return Removal(tags=(f"{self.name}@{name}",))
 
     # --- commits -------------------------------------------------------------------------
 

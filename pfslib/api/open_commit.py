@@ -108,7 +108,7 @@ class OpenCommit(ReadVerbs):
             progress: Of what is on the host: told files and bytes read so far.
 
         Returns:
-            The host paths that were skipped.
+            The host paths that were skipped: special files, and the store's own directory.
 
         Raises:
             InvalidPathError: Not a path for a file.
@@ -207,9 +207,7 @@ class OpenCommit(ReadVerbs):
         """
         parts = split_path(path)
         if not parts:
-            raise InvalidPathError(
-                path, 'it is the root; `delete_glob("/*")` deletes what is in it'
-            )
+            raise InvalidPathError(path, "it is the root; the glob `/*` deletes what is in it")
         if self._editing.makes_file(parts):
             self._editing.add([Edit(Op.DELETE, parts)])
             return
@@ -324,6 +322,7 @@ class OpenCommit(ReadVerbs):
                 stats=HostStats(self._store.kv, forget=reread),
                 base=self._base(seen),
                 tally=tally,
+                leave_out=self._store.path,
             )
             with EditSpool() as edits:
                 for edit in reader.read(directory, at):

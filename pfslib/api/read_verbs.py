@@ -12,7 +12,11 @@ from pfslib.api.file import open_file
 from pfslib.api.info import FileInfo
 from pfslib.api.tree import Tree
 from pfslib.kv.short_reads import ShortReads
-from pfslib.model.errors import IsADirectoryInCommitError, NotADirectoryInCommitError
+from pfslib.model.errors import (
+    InvalidInputError,
+    IsADirectoryInCommitError,
+    NotADirectoryInCommitError,
+)
 from pfslib.model.globs import compile_glob
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import join_path, split_path
@@ -50,10 +54,12 @@ class ReadVerbs:
         tree, entry = self._file(path)
         return tree.read(entry, offset, size, path=path)
 
-    def stream_file(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file, in blocks of a MiB; for files larger than memory."""
+    def stream_file(self, path: str, offset: int = 0, size: int | None = None) -> Iterator[bytes]:
+        """The same as `get_file`, in blocks of a MiB; for files larger than memory."""
+        if offset < 0 or (size is not None and size < 0):
+            raise InvalidInputError(f"offset {offset} and size {size} must not be negative")
         tree, entry = self._file(path)
-        return tree.stream(entry, path=path)
+        return tree.stream(entry, offset, size, path=path)
 
     @overload
     def open(self, path: str, mode: Literal["rb"] = "rb") -> io.BufferedReader: ...

@@ -20,7 +20,7 @@ from pfslib.api.work_verbs import WorkVerbs
 from pfslib.chunks.digest import HASH_NAME
 from pfslib.chunks.split import PARAMETERS
 from pfslib.commits.reflog import read_moves
-from pfslib.commits.refs import resolve, resolve_open
+from pfslib.commits.refs import get_open, resolve, resolve_open
 from pfslib.commits.repos import (
     create_repo,
     delete_repo,
@@ -271,20 +271,30 @@ class Store(TreeSource, WorkVerbs, MaintenanceVerbs):
         assert finished is not None  # commits started by name are made also when empty
         return finished
 
-    def delete_commit(self, repo: str, commit: str) -> None:
+    def delete_commit(self, repo: str, commit: str, *, dry_run: bool = False) -> Removal:
         """Discard an open commit with all its edits.
+
+        Args:
+            repo: Its repo.
+            commit: Its id, the beginning of that, or its branch.
+            dry_run: Only say what would go.
+
+        Returns:
+            What went, or would.
 
         Raises:
             CommitFinishedError: It has finished, and stays.
         """
-        with self.kv.write() as txn:
-            get_repo(txn, repo)
-            record = resolve_open(txn, repo, commit)
-            if record is not None:
+        if dry_run:
+            with self.kv.read() as reading:
+                get_repo(reading, repo)
+                record = get_open(reading, repo, commit)
+        else:
+            with self.kv.write() as txn:
+                get_repo(txn, repo)
+                record = get_open(txn, repo, commit)
                 discard(txn, record)
-                return
-            finished = resolve(txn, repo, commit).id
-        raise CommitFinishedError(repo, finished, hint="only open commits can be discarded")
+        return Removal(open_commits=(f"{repo}@{record.id}",))
 
     def list_commit(self, repo: str, branch: str = "") -> Iterator[Commit]:
         """The commits of a repo; see ``Repo.list_commit``."""

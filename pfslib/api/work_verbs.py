@@ -196,14 +196,26 @@ class WorkVerbs:
         with self.kv.read() as txn:
             return list(ledger.list_images(txn))
 
-    def delete_image(self, name: str) -> None:
+    def delete_image(self, name: str, *, dry_run: bool = False) -> Removal:
         """Remove a local image.
+
+        Args:
+            name: The image.
+            dry_run: Only say what would go.
+
+        Returns:
+            What went, or would.
 
         Raises:
             ImageNotFoundError: There is none.
         """
-        with self.kv.write() as txn:
-            ledger.delete_image(txn, name)
+        if dry_run:
+            with self.kv.read() as reading:
+                ledger.get_image(reading, name)
+        else:
+            with self.kv.write() as txn:
+                ledger.delete_image(txn, name)
+        return Removal(images=(name,))
 
 
 def _text_of(path: Path) -> str:

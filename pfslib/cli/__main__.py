@@ -1,5 +1,5 @@
 """`python -m pfslib.cli` is `pfs`."""
 
-from pfslib.cli.main import main
+from pfslib.cli.entry import main
 
 main()

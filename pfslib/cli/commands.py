@@ -22,14 +22,30 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
     "Store": {
         "init": Place("stores", "Make a new, empty store."),
         "delete-all": Place("stores", "Delete every repo, pipeline, job and image of the store."),
+        "stats": Place("upkeep", "Show what the store holds, in figures."),
+        "fsck": Place("upkeep", "Check the whole store, and say what is wrong."),
+        "gc": Place("upkeep", "Give back the room of what nothing needs any more."),
+        "backup": Place("upkeep", "Copy the whole store, as it is at one moment."),
+        "recover": Place("upkeep", "Go on with a store after an I/O error or a loss."),
         "version": Place("stores", "Print the versions of pfs and of the store format."),
+        "help": Place("helping", "Explain a command, or list all."),
     },
     "Repos": {
         "create-repo": Place("repos", "Make an empty repo."),
         "list-repo": Place("repos", "List all repos."),
         "inspect-repo": Place("repos", "Show one repo."),
         "delete-repo": Place("repos", "Delete a repo with all its commits."),
-        "list-branch": Place("repos", "List the branches of a repo."),
+    },
+    "Branches and tags": {
+        "create-branch": Place("heads", "Make a branch that begins at any commit."),
+        "list-branch": Place("heads", "List the branches of a repo."),
+        "inspect-branch": Place("heads", "Show one branch."),
+        "move-branch": Place("heads", "Make another commit the head of a branch."),
+        "delete-branch": Place("heads", "Delete a branch; its commits stay."),
+        "create-tag": Place("heads", "Give a commit a name that never moves."),
+        "list-tag": Place("heads", "List the tags of a repo."),
+        "delete-tag": Place("heads", "Delete a tag; its commit stays."),
+        "list-reflog": Place("heads", "List how all branches were made, moved and deleted."),
     },
     "Commits": {
         "start-commit": Place("commits", "Start a commit and print its id."),
@@ -37,14 +53,23 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
         "delete-commit": Place("commits", "Discard an open commit."),
         "list-commit": Place("commits", "List the commits of a repo, or of one branch."),
         "inspect-commit": Place("commits", "Show one commit."),
+        "wait-commit": Place("lineage", "Wait until a commit is finished, and print its id."),
+        "find-commit": Place("lineage", "List the commits that changed a file or directory."),
+        "list-provenance": Place("lineage", "List the commits that a commit was made from."),
+        "list-subvenance": Place("lineage", "List the commits that were made from a commit."),
+        "drop-commit": Place("pruning", "Remove the newest commit of a branch, with its content."),
+        "squash-commit": Place("pruning", "Remove a commit; what it put stays in its children."),
     },
     "Files": {
         "put-file": Place("edits", "Write files into a commit."),
-        "delete-file": Place("edits", "Remove a file or directory in a commit."),
-        "get-file": Place("files", "Print a file."),
+        "copy-file": Place("edits", "Take a file or directory over from another commit."),
+        "delete-file": Place("edits", "Remove files and directories in a commit."),
+        "get-file": Place("getting", "Print a file."),
+        "export": Place("getting", "Write a directory of a commit into one of this machine."),
         "list-file": Place("files", "List what is in a directory."),
         "inspect-file": Place("files", "Show one file or directory."),
         "glob-file": Place("files", "List the files and directories that a pattern matches."),
+        "diff-file": Place("comparing", "List what differs between two commits."),
     },
     "Pipelines": {
         "create-pipeline": Place("pipelines", "Create the pipelines of a JSON spec."),
@@ -71,3 +96,6 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
 }
 
 COMMANDS: Final = {name: place for section in SECTIONS.values() for name, place in section.items()}
+
+ALIASES: Final = {"diff": "diff-file", "find-file": "find-commit"}
+"""Other names, which no list shows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -11,23 +11,34 @@ from pfslib.api.commit import Commit
 from pfslib.api.info import OpenCommitInfo
 from pfslib.api.repo import Repo
 from pfslib.api.store import Store
-from pfslib.cli.documents import commit_document
+from pfslib.cli.documents import commit_document, inspected_document
 from pfslib.cli.names import CommitNames, full_name_of, name_of
 from pfslib.cli.output import show_list, show_made, show_one
-from pfslib.cli.places import BRANCH, COMMIT, REPO, Place, parse_place
+from pfslib.cli.places import BRANCH, COMMIT, REPO, parse_place
+from pfslib.cli.removals import dry_run_option, show_removal
+from pfslib.cli.resolving import find_any, open_info
 from pfslib.cli.running import commit_cause, run_triggered
-from pfslib.cli.session import TEXT, Command, Session, Words, runs_jobs, words
+from pfslib.cli.session import (
+    Command,
+    Session,
+    Words,
+    message_option,
+    runs_jobs,
+    wait_option,
+    words,
+)
 from pfslib.cli.wording import NONE, ago, human_size
-from pfslib.model.errors import BranchNotFoundError, CommitOpenError
+from pfslib.model.errors import BranchNotFoundError
 
 AnyCommit = Commit | OpenCommitInfo
 
 
 @click.command(cls=Command)
 @words("REPO BRANCH")
-@click.option("-m", "--message", type=TEXT, default="", help="Why the commit is made.")
+@message_option
+@wait_option
 @click.pass_obj
-def start_commit(session: Session, words: Words, message: str) -> None:
+def start_commit(session: Session, words: Words) -> None:
     """Start a commit and print its id.
 
     It lasts, with all that is put into it, until it is finished or deleted; the branch is made
@@ -35,39 +46,44 @@ def start_commit(session: Session, words: Words, message: str) -> None:
     """
     place = parse_place(words, REPO, BRANCH)
     with session.open() as store:
-        started = store.start_commit(place.repo, place.commit, message=message)
-        info = _find_open(store.repo(place.repo), started.id)
+        started = store.start_commit(
+            place.repo, place.commit, message=session.message, wait_s=session.wait_s
+        )
+        info = open_info(store, place.repo, started.id)
         show_made(session, info, commit_document, started.id)
 
 
 @click.command(cls=Command)
 @words("REPO COMMIT")
+@message_option
 @runs_jobs
 @click.pass_obj
 def finish_commit(session: Session, words: Words) -> None:
     """Publish an open commit; run the jobs that follow.
 
-    COMMIT is what start-commit printed, or the branch. The commit is safe when its jobs begin;
-    when one of them fails, the exit code is 3 nevertheless.
+    COMMIT is what start-commit printed, or the branch. A message replaces that of the start. The
+    commit is safe when its jobs begin; when one of them fails, the exit code is 3 nevertheless.
     """
     place = parse_place(words, REPO, COMMIT)
     with session.open() as store:
-        commit = store.finish_commit(place.repo, place.commit)
+        commit = store.finish_commit(place.repo, place.commit, message=session.message)
         show_made(session, commit, commit_document)
         run_triggered(session, store, commit_cause(commit))
 
 
 @click.command(cls=Command)
 @words("REPO COMMIT")
+@dry_run_option
 @click.pass_obj
-def delete_commit(session: Session, words: Words) -> None:
+def delete_commit(session: Session, words: Words, *, dry_run: bool) -> None:
     """Discard an open commit.
 
-    All that was put into it is gone. A finished commit stays.
+    All that was put into it is gone. A finished commit stays; drop-commit removes one.
     """
     place = parse_place(words, REPO, COMMIT)
     with session.open() as store:
-        store.delete_commit(place.repo, place.commit)
+        removal = store.delete_commit(place.repo, place.commit, dry_run=dry_run)
+        show_removal(session, removal, dry_run=dry_run)
 
 
 @click.command(cls=Command)
@@ -81,14 +97,18 @@ def list_commit(session: Session, words: Words) -> None:
     """
     place = parse_place(words, REPO, BRANCH, optional=1)
     with session.open() as store:
-        names = CommitNames(store)
-        show_list(
-            session,
-            _all_commits(store.repo(place.repo), place.commit),
-            ("BRANCH", "REPO/ID", "PARENT", "STARTED", "FINISHED", "SIZE"),
-            _row_of(names, datetime.now(UTC)),
-            commit_document,
-        )
+        show_commits(session, store, _all_commits(store.repo(place.repo), place.commit))
+
+
+def show_commits(session: Session, store: Store, commits: Iterable[AnyCommit]) -> None:
+    """List commits."""
+    show_list(
+        session,
+        commits,
+        ("BRANCH", "REPO/ID", "PARENT", "STARTED", "FINISHED", "SIZE"),
+        _row_of(CommitNames(store), datetime.now(UTC)),
+        commit_document,
+    )
 
 
 def _all_commits(repo: Repo, branch: str) -> list[AnyCommit]:
@@ -123,31 +143,34 @@ def _parent(commit: AnyCommit, names: CommitNames) -> str:
 def inspect_commit(session: Session, words: Words) -> None:
     """Show one commit.
 
-    The output of a job also says which commits it was made from.
+    With the commits that it was made from, and those that were made from it. list-provenance and
+    list-subvenance list those behind them, too.
     """
     place = parse_place(words, REPO, COMMIT)
     with session.open() as store:
+        commit = find_any(store, place)
+        made = _made_from(commit) if isinstance(commit, Commit) else []
         names = CommitNames(store)
         show_one(
             session,
-            _find(store, place),
-            lambda commit: _fields(commit, names, datetime.now(UTC)),
-            commit_document,
+            commit,
+            lambda commit: _fields(commit, made, names, datetime.now(UTC)),
+            lambda commit: inspected_document(commit, made),
         )
 
 
-def _find(store: Store, place: Place) -> AnyCommit:
-    try:
-        return store.commit(place.reference)
-    except CommitOpenError as error:
-        return _find_open(store.repo(place.repo), error.commit)
+def _made_from(commit: Commit) -> list[Commit]:
+    """The commits that were made from one directly."""
+    return [
+        made
+        for made in commit.subvenance()
+        if any(link.id == commit.id for link in made.record.provenance)
+    ]
 
 
-def _find_open(repo: Repo, commit_id: str) -> OpenCommitInfo:
-    return next(info for info in repo.list_open() if info.id == commit_id)
-
-
-def _fields(commit: AnyCommit, names: CommitNames, now: datetime) -> Iterator[tuple[str, str]]:
+def _fields(
+    commit: AnyCommit, made: Iterable[Commit], names: CommitNames, now: datetime
+) -> Iterator[tuple[str, str]]:
     in_repo = commit.id if isinstance(commit, OpenCommitInfo) else name_of(commit)
     yield "Commit", f"{commit.repo}/{in_repo}"
     yield "Id", commit.id
@@ -165,4 +188,6 @@ def _fields(commit: AnyCommit, names: CommitNames, now: datetime) -> Iterator[tu
     yield "Digest", commit.digest
     for link in commit.record.provenance:
         yield "Made from", f"{link.repo}/{names.of(link.repo, link.id)}"
+    for other in made:
+        yield "Led to", full_name_of(other)
     yield "Error", commit.error

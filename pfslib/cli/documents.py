@@ -7,13 +7,32 @@ is null.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
+
+import msgspec
 
 from pfslib.api.commit import Commit
-from pfslib.api.info import BranchInfo, FileInfo, OpenCommitInfo, RepoInfo, when
+from pfslib.api.differences import DiffEntry
+from pfslib.api.info import (
+    BranchInfo,
+    FileInfo,
+    FoundCommit,
+    HeadMove,
+    OpenCommitInfo,
+    RepoInfo,
+    TagInfo,
+    when,
+)
 from pfslib.cli.states import job_state, pipeline_state
+from pfslib.maintenance.fsck import FsckReport
+from pfslib.maintenance.gc import GcReport
+from pfslib.maintenance.stats import StoreStats
+from pfslib.model.removal import Removal
 from pfslib.model.work import Image, Job, Pipeline
 from pfslib.mounts.mountinfo import MountRecord
+from pfslib.trees.export import Exported
 
 Document = dict[str, object]
 
@@ -81,6 +100,77 @@ def file_document(file: FileInfo) -> Document:
         "digest": file.digest,
         "executable": file.executable,
     }
+
+
+def tag_document(tag: TagInfo) -> Document:
+    """A tag."""
+    return {"name": tag.name, "commit": tag.commit, "created": _time(tag.created)}
+
+
+def move_document(move: HeadMove) -> Document:
+    """A line of the reflog."""
+    return {
+        "number": move.number,
+        "repo": move.repo,
+        "branch": move.branch,
+        "old": move.old or None,
+        "new": move.new or None,
+        "when": _time(move.when),
+    }
+
+
+def inspected_document(commit: Commit | OpenCommitInfo, subvenance: Iterable[Commit]) -> Document:
+    """A commit, with those that were made from it itself."""
+    links = [{"repo": made.repo, "id": made.id} for made in subvenance]
+    return {**commit_document(commit), "subvenance": links}
+
+
+def found_document(found: FoundCommit) -> Document:
+    """A commit that changed a path."""
+    return {"op": found.op, "size_bytes": found.size, "commit": commit_document(found.commit)}
+
+
+def diff_document(entry: DiffEntry) -> Document:
+    """A file or link that differs."""
+    return {
+        "op": entry.op,
+        "path": entry.path,
+        "type": entry.kind,
+        "old_size_bytes": entry.old_size if entry.op != "added" else None,
+        "new_size_bytes": entry.new_size if entry.op != "removed" else None,
+    }
+
+
+def exported_document(directory: Path, done: Exported) -> Document:
+    """What an export did."""
+    return {
+        "path": str(directory.absolute()),
+        "files": done.files,
+        "size_bytes": done.bytes,
+        "skipped_files": done.skipped,
+    }
+
+
+def removal_document(removal: Removal, *, dry_run: bool) -> Document:
+    """What went, or would go."""
+    return {"dry_run": dry_run, **msgspec.to_builtins(removal)}
+
+
+def fsck_document(report: FsckReport) -> Document:
+    """What a check found."""
+    return {
+        "clean": report.clean,
+        "read_data": report.read_data,
+        "seconds": report.seconds,
+        "checked": msgspec.to_builtins(report.checked),
+        "problems": msgspec.to_builtins(report.problems),
+    }
+
+
+def figures_document(figures: GcReport | StoreStats) -> Document:
+    """What gc did, or what a store holds: every field has its unit in its name."""
+    document: Document = msgspec.to_builtins(figures)
+    return document
 
 
 def pipeline_document(pipeline: Pipeline) -> Document:

@@ -1,30 +1,25 @@
-"""`pfs put-file` and `delete-file`: edits, in a commit that is open or in one made for them."""
+"""`pfs put-file`, `copy-file` and `delete-file`: edits of open commits, or in new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import click
 
+from pfslib.api.info import FileInfo
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.store import Store
-from pfslib.cli.documents import commit_document
-from pfslib.cli.output import print_document, say
-from pfslib.cli.places import COMMIT, PATH, REPO, Place, parse_place
-from pfslib.cli.running import commit_cause, run_triggered
-from pfslib.cli.session import TEXT, Command, Session, Words, runs_jobs, words
-from pfslib.cli.sources import check_source, find_sources
-from pfslib.model.errors import (
-    CommitFinishedError,
-    CommitNotFoundError,
-    InvalidNameError,
-    NotFoundError,
-    StateError,
-)
-from pfslib.model.names import check_name
-
-_COMMIT_HELP = "Make a commit of it on the branch, which is made when there is none."
-_HINT = "-c makes a commit on the branch; `pfs start-commit {} {}` starts one that stays open"
+from pfslib.cli.documents import file_document
+from pfslib.cli.output import print_documents, print_lines, say
+from pfslib.cli.places import COMMIT, PATH, REPO, Place, parse_place, take_place
+from pfslib.cli.progress import ProgressLine
+from pfslib.cli.removals import dry_run_option
+from pfslib.cli.session import Command, Session, Words, makes_commit, words
+from pfslib.cli.sources import Source, check_source, find_sources, why_left_out
+from pfslib.cli.targets import edit_commit, find_target
+from pfslib.cli.wording import counted, printable
+from pfslib.model.errors import PathNotFoundError
 
 
 @click.command(cls=Command)
@@ -37,21 +32,28 @@ _HINT = "-c makes a commit on the branch; `pfs start-commit {} {}` starts one th
     metavar="FILE",
     help="What to put; - for standard input, as without. May be repeated.",
 )
-@click.option("-c", "--commit", is_flag=True, help=_COMMIT_HELP)
 @click.option("-r", "--recursive", is_flag=True, help="Put a directory with all below it.")
-@click.option("-a", "--append", is_flag=True, help="Add to the file instead of replacing it.")
-@click.option("-m", "--message", type=TEXT, default="", help="Why the commit is made.")
-@runs_jobs
+@click.option("-a", "--append", is_flag=True, help="Add to what is there, file by file.")
+@click.option(
+    "--offset",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Write over a part of the file, from byte N on.",
+)
+@click.option("--skip-special", is_flag=True, help="Leave out devices, fifos and sockets.")
+@click.option("--reread", is_flag=True, help="Read files that look unchanged, too.")
+@makes_commit
 @click.pass_obj
 def put_file(
     session: Session,
     words: Words,
     files: Sequence[str],
     *,
-    commit: bool,
     recursive: bool,
     append: bool,
-    message: str,
+    offset: int | None,
+    skip_special: bool,
+    reread: bool,
 ) -> None:
     """Write files into a commit.
 
@@ -59,99 +61,113 @@ def put_file(
     whose jobs are run then. `pfs put-file repo@branch:/path` makes a commit if none is open.
 
     Without PATH, a file is put under the name given to -f. With PATH, one file is put there, and
-    several below it. With -r, what is in a directory is put below PATH.
+    several below it. With -r, what is in a directory is put below PATH; files that are unchanged
+    since they were last put, by inode, size and times, are not read again. The store's own
+    directory is left out.
     """
     place = parse_place(words, REPO, COMMIT, PATH, optional=1)
     sources = find_sources(files, place.path)
     # All of them first: an open commit shall not be left with half of what was asked for.
     for source in sources:
-        check_source(source, recursive=recursive, append=append)
+        check_source(source, recursive=recursive, patch=offset is not None)
+    if offset is not None and (append or len(sources) > 1):
+        raise click.UsageError("--offset is for one file, and not with -a")
 
-    def put_all(target: OpenCommit) -> None:
-        for source in sources:
-            target.put_file(source.path, source.data(), append=append)
+    def put(target: OpenCommit, source: Source, line: ProgressLine) -> list[str]:
+        if offset is not None:
+            target.write_at(source.path, offset, source.data())
+            return []
+        return target.put_file(
+            source.path,
+            source.data(),
+            append=append,
+            special="skip" if skip_special else "refuse",
+            reread=reread,
+            progress=line.files("read"),
+        )
 
-    _edit(session, place, put_all, commit=commit, message=message)
+    def put_all(store: Store, target: OpenCommit) -> None:
+        with ProgressLine() as line:
+            left_out = [name for source in sources for name in put(target, source, line)]
+        for name in dict.fromkeys(left_out):
+            say(f"pfs: left out {printable(name)}: {why_left_out(name, store.path)}")
+
+    edit_commit(session, place, put_all)
+
+
+@click.command(cls=Command)
+@words("SOURCE DESTINATION")
+@makes_commit
+@click.pass_obj
+def copy_file(session: Session, words: Words) -> None:
+    """Take a file or directory over from another commit.
+
+    SOURCE and DESTINATION are repo@ref:/path, or each the words REPO COMMIT PATH; the source is of
+    a finished commit, of any repo. Into an open commit or, with -c, into one made for it; as in
+    put-file. Nothing is read or stored twice, however large it is.
+    """
+    source, rest = take_place(words, REPO, COMMIT, PATH)
+    if not rest:
+        raise click.UsageError("the DESTINATION is missing")
+    place, rest = take_place(rest, REPO, COMMIT, PATH)
+    if rest:
+        raise click.UsageError(f"{rest[0]!r} is one word too many")
+
+    def copy(store: Store, target: OpenCommit) -> None:
+        target.copy_file(store.commit(source.reference), source.path, place.path)
+
+    edit_commit(session, place, copy)
 
 
 @click.command(cls=Command)
 @words("REPO COMMIT|BRANCH PATH")
-@click.option("-c", "--commit", is_flag=True, help=_COMMIT_HELP)
-@click.option("-m", "--message", type=TEXT, default="", help="Why the commit is made.")
-@runs_jobs
+@click.option("--glob", "is_glob", is_flag=True, help="PATH is a pattern; see glob-file.")
+@click.option("--missing-ok", is_flag=True, help="What is not there is no error.")
+@dry_run_option
+@makes_commit
 @click.pass_obj
-def delete_file(session: Session, words: Words, *, commit: bool, message: str) -> None:
-    """Remove a file or directory in a commit.
+def delete_file(
+    session: Session, words: Words, *, is_glob: bool, missing_ok: bool, dry_run: bool
+) -> None:
+    """Remove files and directories in a commit.
 
-    In an open commit or, with -c, in one made for it; as in put-file. What is not there stays so.
+    In an open commit or, with -c, in one made for it; as in put-file. A directory goes with all
+    below it.
     """
     place = parse_place(words, REPO, COMMIT, PATH)
 
-    def delete(target: OpenCommit) -> None:
-        target.delete_file(place.path)
-
-    _edit(session, place, delete, commit=commit, message=message)
-
-
-def _edit(
-    session: Session,
-    place: Place,
-    edit: Callable[[OpenCommit], None],
-    *,
-    commit: bool,
-    message: str,
-) -> None:
-    """Edit the open commit that is meant, or make one, with what follows from it."""
-    with session.open() as store:
-        open_commit = None if commit else _find_open(store, place)
-        if open_commit is None:
-            with store.repo(place.repo).commit(place.commit, message=message) as new:
-                edit(new)
-            _conclude(session, store, new)
-        elif message:
-            raise click.UsageError("-m goes with a new commit, and this one was started before")
-        else:
-            edit(open_commit)
-
-
-def _find_open(store: Store, place: Place) -> OpenCommit | None:
-    """The open commit that is meant; None if the way it is written asks for a new one.
-
-    Raises:
-        StateError: What is meant is finished.
-        NotFoundError: Nothing is meant.
-    """
-    try:
-        return store.open_commit(place.repo, place.commit)
-    except CommitFinishedError as error:
-        if not any(row.name == place.commit for row in store.repo(place.repo).list_branch()):
-            raise
-        if place.joined:
-            return None
-        hint = _HINT.format(place.repo, place.commit)
-        raise StateError(error.message, hint=hint) from error
-    except CommitNotFoundError as error:
-        if not _may_be_branch(place.commit):
-            raise
-        if place.joined:
-            return None
-        hint = _HINT.format(place.repo, place.commit)
-        raise NotFoundError(error.message, hint=hint) from error
-
-
-def _may_be_branch(name: str) -> bool:
-    try:
-        check_name("branch", name)
-    except InvalidNameError:
-        return False
-    return True
-
-
-def _conclude(session: Session, store: Store, ended: OpenCommit) -> None:
-    commit = ended.commit
-    if session.as_json:
-        print_document(commit_document(commit) if commit is not None else None)
-    if commit is None:
-        say(f"pfs: nothing has changed, so no commit was made on {ended.repo}@{ended.branch}")
+    if dry_run:
+        with session.open() as store:
+            found = list(_find(store, session, place, is_glob=is_glob))
+            if not found and not missing_ok:
+                raise PathNotFoundError(place.path, f"commit {place.reference}")
+            _show_plan(session, found)
         return
-    run_triggered(session, store, commit_cause(commit))
+
+    def delete(_: Store, target: OpenCommit) -> None:
+        if not is_glob:
+            target.delete_file(place.path, missing_ok=missing_ok)
+        elif not target.delete_glob(place.path) and not missing_ok:
+            raise PathNotFoundError(place.path, f"open commit {target}")
+
+    edit_commit(session, place, delete)
+
+
+def _find(store: Store, session: Session, place: Place, *, is_glob: bool) -> Iterator[FileInfo]:
+    """What would go."""
+    target = None if session.commit else find_target(store, place)
+    commit = target if target is not None else store.commit(place.reference)
+    if is_glob:
+        yield from commit.glob(place.path)
+        return
+    with suppress(PathNotFoundError):
+        yield commit.inspect_file(place.path)
+
+
+def _show_plan(session: Session, files: Sequence[FileInfo]) -> None:
+    if session.as_json:
+        print_documents(map(file_document, files))
+        return
+    for file in files:
+        below = f", with {counted(file.files, 'file')}" if file.kind == "dir" else ""
+        print_lines([f"would delete {file.kind} {printable(file.path)}{below}"])

@@ -6,17 +6,40 @@ import os
 import signal
 import sys
 import traceback
+from types import FrameType
 from typing import Final, NoReturn
 
 import click
 
 from pfslib.cli.wording import printable
-from pfslib.model.errors import PfsError
+from pfslib.model.errors import (
+    AlreadyExistsError,
+    BusyError,
+    CorruptionError,
+    InvalidGlobError,
+    InvalidPathError,
+    IsADirectoryInCommitError,
+    NotADirectoryInCommitError,
+    NotFoundError,
+    PathClashError,
+    PathNotFoundError,
+    PfsError,
+)
 
 ERROR: Final = 1
 USAGE: Final = 2
 JOB_FAILED: Final = 3
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come: what an interrupt undoes and cleans up, it does, too."""
+
+
+def terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Handle SIGTERM."""
+    raise Terminated
 
 
 def report(error: BaseException) -> int:
@@ -26,7 +49,7 @@ def report(error: BaseException) -> int:
         The exit code.
     """
     if isinstance(error, PfsError):
-        complain(error.message, error.hint)
+        complain(error.message, error.hint or _advice(error))
         return error.exit_code
     if isinstance(error, click.ClickException):
         complain(error.format_message().removesuffix("."), *_usage(error))
@@ -34,8 +57,10 @@ def report(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         die_of_broken_pipe()
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        complain("interrupted")
-        return INTERRUPTED
+        # click makes an Abort of whatever interrupts a command.
+        terminated = isinstance(error, Terminated) or isinstance(error.__cause__, Terminated)
+        complain("terminated" if terminated else "interrupted")
+        return TERMINATED if terminated else INTERRUPTED
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else ERROR
     if isinstance(error, OSError):
@@ -47,6 +72,25 @@ def report(error: BaseException) -> int:
         "please report it, with the lines above; what was finished before is safe",
     )
     return ERROR
+
+
+_ADVICE: Final[dict[type[PfsError], str]] = {
+    IsADirectoryInCommitError: "`pfs list-file` lists it, `pfs export` writes all that is in it",
+    NotADirectoryInCommitError: "it is a file: `pfs get-file` prints it",
+    PathNotFoundError: "`pfs list-file` lists what is there",
+    PathClashError: "delete what is there first, or use another path",
+    InvalidPathError: "a path is names with / between them, none of them '.' or '..'",
+    InvalidGlobError: "`pfs help glob-file` says what a pattern may be",
+    NotFoundError: "the commands that begin with list- show what there is",
+    AlreadyExistsError: "use another name",
+    BusyError: "wait a while, and try again",
+    CorruptionError: "`pfs fsck` says what is damaged",
+}
+"""What to do next about errors that do not say it themselves; the first one that fits."""
+
+
+def _advice(error: PfsError) -> str:
+    return next((advice for kind, advice in _ADVICE.items() if isinstance(error, kind)), "")
 
 
 def complain(message: str, advice: str = "", kind: str = "hint") -> None:

@@ -1,12 +1,9 @@
-"""`pfs get-file`, `list-file`, `inspect-file` and `glob-file`: what a finished commit holds."""
+"""`pfs list-file`, `inspect-file` and `glob-file`: what a commit holds."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -16,6 +13,7 @@ from pfslib.cli.documents import file_document
 from pfslib.cli.names import CommitNames
 from pfslib.cli.output import show_list, show_one
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
+from pfslib.cli.resolving import find_readable
 from pfslib.cli.session import Command, Session, Words, words
 from pfslib.cli.wording import ago, human_size
 
@@ -23,46 +21,20 @@ _HEADER = ("NAME", "TYPE", "MODIFIED", "LAST_COMMIT_MODIFIED", "SIZE")
 
 
 @click.command(cls=Command)
-@words("REPO COMMIT PATH")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Where to, instead of standard output.",
-)
-@click.pass_obj
-def get_file(session: Session, words: Words, output: Path | None) -> None:
-    """Print a file.
-
-    Its bytes go to standard output as they are, and pass through memory in blocks.
-    """
-    place = parse_place(words, REPO, COMMIT, PATH)
-    with session.open() as store:
-        blocks = store.commit(place.reference).stream_file(place.path)
-        if output is None:
-            _write(blocks, sys.stdout.buffer)
-            return
-        with output.open("wb") as file:
-            _write(blocks, file)
-
-
-def _write(blocks: Iterable[bytes], file: BinaryIO) -> None:
-    file.writelines(blocks)
-    file.flush()
-
-
-@click.command(cls=Command)
 @words("REPO COMMIT [PATH]")
+@click.option("-r", "--recursive", is_flag=True, help="And all that is below it.")
 @click.pass_obj
-def list_file(session: Session, words: Words) -> None:
+def list_file(session: Session, words: Words, *, recursive: bool) -> None:
     """List what is in a directory.
 
     The root without PATH; a file lists itself. The size of a directory is that of all files below.
+    An open commit, given by its id, is listed as it is so far.
     """
     place = parse_place(words, REPO, COMMIT, PATH, optional=1)
     with session.open() as store:
-        files = store.commit(place.reference).list_file(place.path)
+        commit = find_readable(store, place)
+        is_tree = recursive and commit.inspect_file(place.path).kind == "dir"
+        files = commit.walk(place.path) if is_tree else commit.list_file(place.path)
         _show_files(session, store, place.repo, files)
 
 
@@ -77,7 +49,7 @@ def glob_file(session: Session, words: Words) -> None:
     """
     place = parse_place(words, REPO, COMMIT, "PATTERN")
     with session.open() as store:
-        _show_files(session, store, place.repo, store.commit(place.reference).glob(place.path))
+        _show_files(session, store, place.repo, find_readable(store, place).glob(place.path))
 
 
 def _show_files(session: Session, store: Store, repo: str, files: Iterable[FileInfo]) -> None:
@@ -108,7 +80,7 @@ def inspect_file(session: Session, words: Words) -> None:
         names = CommitNames(store)
         show_one(
             session,
-            store.commit(place.reference).inspect_file(place.path),
+            find_readable(store, place).inspect_file(place.path),
             lambda file: _fields(file, names.of(place.repo, file.commit)),
             file_document,
         )

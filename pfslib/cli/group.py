@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
-from pfslib.cli.commands import COMMANDS, SECTIONS
+from pfslib.cli.commands import ALIASES, COMMANDS, SECTIONS
 from pfslib.cli.failures import die_of_broken_pipe
 from pfslib.model.errors import near_miss
 
-_EPILOG = "Each can be written as two words: `pfs put file` is `pfs put-file`."
+_EPILOG = (
+    "Each can be written as two words: `pfs put file` is `pfs put-file`. "
+    "`pfs help COMMAND` explains one, with its options."
+)
 
 
 class CommandGroup(click.Group):
@@ -23,23 +26,24 @@ class CommandGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """A command by its hyphen form."""
-        place = COMMANDS.get(cmd_name)
+        name = ALIASES.get(cmd_name, cmd_name)
+        place = COMMANDS.get(name)
         if place is None:
             return None
         module = import_module(f"pfslib.cli.{place.module}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first word, or the first two, name; and the words after it."""
-        for count in (1, 2):
+        """The command that the first two words, or the first, name; and the words after it."""
+        for count in (2, 1):
             name = "-".join(args[:count])
-            command = self.get_command(ctx, name)
+            command = self.get_command(ctx, name) if len(args) >= count else None
             if command is not None:
-                return name, command, args[count:]
-        raise click.UsageError(_unknown(args), ctx)
+                return command.name, command, args[count:]
+        raise click.UsageError(unknown_command(args), ctx)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - whatever the command returns
         """Run the command that is meant."""
@@ -57,7 +61,8 @@ class CommandGroup(click.Group):
         formatter.write_text(_EPILOG)
 
 
-def _unknown(args: list[str]) -> str:
+def unknown_command(args: list[str]) -> str:
+    """What is wrong with words that name no command."""
     verb = args[0]
     nouns = [name.removeprefix(f"{verb}-") for name in COMMANDS if name.startswith(f"{verb}-")]
     if nouns and len(args) == 1:

@@ -10,6 +10,7 @@ import click
 from pfslib.api.info import when
 from pfslib.cli.documents import image_document
 from pfslib.cli.output import show_list, show_made
+from pfslib.cli.removals import dry_run_option, show_removal
 from pfslib.cli.session import TEXT, Command, Session
 from pfslib.cli.wording import ago, human_size
 
@@ -50,8 +51,9 @@ def list_image(session: Session) -> None:
 
 @click.command(cls=Command)
 @click.argument("name", type=TEXT)
+@dry_run_option
 @click.pass_obj
-def delete_image(session: Session, name: str) -> None:
+def delete_image(session: Session, name: str, *, dry_run: bool) -> None:
     """Delete a local image."""
     with session.open() as store:
-        store.delete_image(name)
+        show_removal(session, store.delete_image(name, dry_run=dry_run), dry_run=dry_run)

@@ -18,7 +18,7 @@ import click
 from pfslib import __version__
 from pfslib.cli.failures import report
 from pfslib.cli.group import CommandGroup
-from pfslib.cli.session import JSON_HELP, STORE_HELP, Session
+from pfslib.cli.session import CONTEXT_SETTINGS, JSON_HELP, STORE_HELP, Session
 
 PROGRAM = "pfs"
 
@@ -40,10 +40,10 @@ For example:
   $ pfs get-file projects master /one.txt
   docker/docker
 
-`pfs --help` lists all commands, `pfs COMMAND --help` explains one."""
+`pfs --help` lists all commands, `pfs help COMMAND` explains one."""
 
 
-@click.group(cls=CommandGroup, invoke_without_command=True)
+@click.group(cls=CommandGroup, invoke_without_command=True, context_settings=CONTEXT_SETTINGS)
 @click.option("--store", metavar="DIR", help=STORE_HELP)
 @click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @click.version_option(__version__, message="%(prog)s %(version)s")

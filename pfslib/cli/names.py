@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pfslib.api.commit import Commit
 from pfslib.api.store import Store
-from pfslib.model.errors import NotFoundError
+from pfslib.model.errors import CommitOpenError, NotFoundError
 
 
 def name_of(commit: Commit) -> str:
@@ -36,11 +36,11 @@ class CommitNames:
         self._names[commit.repo, commit.id] = name_of(commit)
 
     def of(self, repo: str, commit_id: str) -> str:
-        """The name in its repo; the id itself of a commit that was deleted, or is of another."""
+        """The name in its repo; the id itself of a commit that is open, gone, or of another."""
         key = repo, commit_id
         if key not in self._names:
             try:
                 self._names[key] = name_of(self._store.commit(f"{repo}@{commit_id}"))
-            except NotFoundError:
+            except (NotFoundError, CommitOpenError):
                 self._names[key] = commit_id
         return self._names[key]

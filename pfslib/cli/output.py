@@ -68,6 +68,17 @@ def _print(lines: Iterable[str]) -> None:
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines that have no characters but those that can be printed."""
+    _print(lines)
+
+
+def print_text(text: str) -> None:
+    """Print text of a file as it is: bytes of it that are not UTF-8, too."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+
+
 def say(sentence: str) -> None:
     """Tell the user something that is no data."""
     click.echo(sentence, err=True)

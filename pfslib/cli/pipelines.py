@@ -12,6 +12,7 @@ import click
 from pfslib.api.info import when
 from pfslib.cli.documents import pipeline_document
 from pfslib.cli.output import print_documents, show_list, show_one
+from pfslib.cli.removals import dry_run_option, show_removal
 from pfslib.cli.running import pipelines_cause, run_triggered
 from pfslib.cli.session import TEXT, Command, Session, runs_jobs
 from pfslib.cli.states import pipeline_state
@@ -106,8 +107,10 @@ def _input(item: Input) -> str:
 @click.command(cls=Command)
 @click.argument("name", type=TEXT)
 @click.option("--keep-repo", is_flag=True, help="Leave the output repo, as an ordinary one.")
+@dry_run_option
 @click.pass_obj
-def delete_pipeline(session: Session, name: str, *, keep_repo: bool) -> None:
+def delete_pipeline(session: Session, name: str, *, keep_repo: bool, dry_run: bool) -> None:
     """Delete a pipeline with its jobs and its output."""
     with session.open() as store:
-        store.delete_pipeline(name, keep_repo=keep_repo)
+        removal = store.delete_pipeline(name, keep_repo=keep_repo, dry_run=dry_run)
+        show_removal(session, removal, dry_run=dry_run)

@@ -59,6 +59,21 @@ def parse_place(words: Sequence[str], *names: str, optional: int = 0) -> Place:
     return Place(repo, check_commit(repo, commit), as_typed(path), joined)
 
 
+def take_place(words: Sequence[str], *names: str, optional: int = 0) -> tuple[Place, Sequence[str]]:
+    """The place that the first words mean, and the words after them.
+
+    One word that says which commit is a place of its own. Otherwise a place is as many words as
+    there are names, or as few as may be if that many are left, or twice that many.
+    """
+    few = len(names) - optional
+    if words and len(_taken_apart(words[0])) > 1:
+        count = 1
+        optional = len(names) - 1 if optional else optional
+    else:
+        count = few if len(words) in {few, 2 * few} else len(names)
+    return parse_place(words[:count], *names, optional=optional), words[count:]
+
+
 def check_commit(repo: str, word: str) -> str:
     """A commit as the api wants it, of one that may be written as listings print it.
 

@@ -1,4 +1,4 @@
-"""`pfs create-repo`, `list-repo`, `inspect-repo`, `delete-repo` and `list-branch`."""
+"""`pfs create-repo`, `list-repo`, `inspect-repo` and `delete-repo`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import click
 
 from pfslib.api.info import RepoInfo
-from pfslib.cli.documents import branch_document, repo_document
-from pfslib.cli.names import CommitNames
+from pfslib.cli.documents import repo_document
 from pfslib.cli.output import show_list, show_made, show_one
+from pfslib.cli.removals import dry_run_option, show_removal
 from pfslib.cli.session import TEXT, Command, Session
 from pfslib.cli.wording import ago, human_size
 
@@ -65,25 +65,13 @@ def _fields(repo: RepoInfo) -> Iterator[tuple[str, str]]:
 @click.command(cls=Command)
 @click.argument("name", type=TEXT)
 @click.option("-f", "--force", is_flag=True, help="Also when other commits were made from it.")
+@dry_run_option
 @click.pass_obj
-def delete_repo(session: Session, name: str, *, force: bool) -> None:
-    """Delete a repo with all its commits."""
-    with session.open() as store:
-        store.delete_repo(name, force=force)
+def delete_repo(session: Session, name: str, *, force: bool, dry_run: bool) -> None:
+    """Delete a repo with all its commits.
 
-
-@click.command(cls=Command)
-@click.argument("repo", type=TEXT)
-@click.pass_obj
-def list_branch(session: Session, repo: str) -> None:
-    """List the branches of a repo."""
-    now = datetime.now(UTC)
+    gc gives the room back.
+    """
     with session.open() as store:
-        names = CommitNames(store)
-        show_list(
-            session,
-            store.repo(repo).list_branch(),
-            ("BRANCH", "HEAD", "CREATED"),
-            lambda branch: (branch.name, names.of(repo, branch.head), ago(branch.created, now)),
-            branch_document,
-        )
+        removal = store.delete_repo(name, force=force, dry_run=dry_run)
+        show_removal(session, removal, dry_run=dry_run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pfslib import Store
 
 STORE_HELP = "The store. [env: PFS_STORE; default: the nearest .pfs upwards]"
+CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
 JSON_HELP = "Print JSON: one document, or one a line for a list."
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -24,6 +25,9 @@ class Session:
     Attributes:
         store: Directory of the store, as given.
         as_json: Whether to print JSON.
+        commit: Whether a commit is to be made for an edit.
+        message: Why a commit is made.
+        wait_s: How long to wait for a branch that has an open commit.
         runner: Which runner jobs get.
         no_run: Whether triggered jobs are only recorded.
     """
@@ -31,6 +35,9 @@ class Session:
     def __init__(self, store: str | None = None, *, as_json: bool = False) -> None:
         self.store = store
         self.as_json = as_json
+        self.commit = False
+        self.message = ""
+        self.wait_s = 0.0
         self.runner = "auto"
         self.no_run = False
 
@@ -77,7 +84,7 @@ class Command(click.Command):
     """A command that takes --store and --json after its name, too."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **{"context_settings": CONTEXT_SETTINGS, **kwargs})
         self.params += [_store_option(), _json_option()]
 
 
@@ -92,6 +99,43 @@ def runs_jobs(function: FunctionT) -> FunctionT:
             help="Leave the jobs that follow to `pfs run`.",
         )(function)
     )
+
+
+def makes_commit(function: FunctionT) -> FunctionT:
+    """Give a command the options of those that edit a commit, or make one for the edit."""
+    commit_option = click.option(
+        "-c",
+        "--commit",
+        is_flag=True,
+        expose_value=False,
+        callback=_remember("commit"),
+        help="Make a commit of it on the branch, which is made when there is none.",
+    )
+    return commit_option(message_option(wait_option(runs_jobs(function))))
+
+
+def message_option(function: FunctionT) -> FunctionT:
+    """Give a command the option --message."""
+    return click.option(
+        "-m",
+        "--message",
+        type=TEXT,
+        expose_value=False,
+        callback=_remember("message"),
+        help="Why the commit is made.",
+    )(function)
+
+
+def wait_option(function: FunctionT) -> FunctionT:
+    """Give a command the option --wait."""
+    return click.option(
+        "--wait",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        expose_value=False,
+        callback=_remember("wait_s"),
+        help="How long to wait for a branch that has an open commit; not at all, without.",
+    )(function)
 
 
 def runner_option(function: FunctionT) -> FunctionT:

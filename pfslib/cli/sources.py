@@ -55,7 +55,7 @@ def find_sources(names: Sequence[str], path: str) -> list[Source]:
     return [Source(name, f"{path}/{_own_path(name)}") for name in names]
 
 
-def check_source(source: Source, *, recursive: bool, append: bool) -> None:
+def check_source(source: Source, *, recursive: bool, patch: bool) -> None:
     """Find what cannot be put, before anything is.
 
     Raises:
@@ -69,10 +69,16 @@ def check_source(source: Source, *, recursive: bool, append: bool) -> None:
     is_dir = stat.S_ISDIR(os.stat(source.name).st_mode)  # noqa: PTH116 - "" is no file, Path("") is
     if is_dir and not recursive:
         raise click.UsageError(f"{source.name} is a directory: -r puts it with all below it")
-    if is_dir and append:
-        raise click.UsageError(f"{source.name} is a directory: -a adds to files only")
+    if is_dir and patch:
+        raise click.UsageError(f"{source.name} is a directory: --offset is for one file")
     if not os.access(source.name, os.R_OK):
         raise PermissionError(13, "Permission denied", source.name)
+
+
+def why_left_out(name: str, store: Path) -> str:
+    """Why a host path was not put."""
+    same = Path(name).is_dir() and Path(name).resolve() == store
+    return "it is the store itself" if same else "it is a device, a fifo or a socket"
 
 
 def _own_path(name: str) -> str:

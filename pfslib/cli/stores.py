@@ -11,6 +11,7 @@ import click
 import pfslib
 from pfslib.cli.failures import ERROR
 from pfslib.cli.output import print_document, say, show_list
+from pfslib.cli.removals import dry_run_option, show_removal
 from pfslib.cli.session import Command, Session
 from pfslib.model.encoding import FORMAT_VERSION
 
@@ -52,17 +53,18 @@ def version(session: Session) -> None:
 
 @click.command(cls=Command)
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@dry_run_option
 @click.pass_obj
-def delete_all(session: Session, *, yes: bool) -> None:
+def delete_all(session: Session, *, yes: bool, dry_run: bool) -> None:
     """Delete every repo, pipeline, job and image of the store.
 
-    Asks first, if there is somebody to ask.
+    Asks first, if there is somebody to ask. gc gives the room back.
     """
     with session.open() as store:
-        if not yes and not _may(store.path):
+        if not (yes or dry_run or _may(store.path)):
             say("nothing was deleted")
             raise click.exceptions.Exit(ERROR)
-        store.delete_all()
+        show_removal(session, store.delete_all(dry_run=dry_run), dry_run=dry_run)
 
 
 def _may(path: Path) -> bool:

@@ -53,6 +53,11 @@ def human_size(size: int) -> str:
     return f"{value:.4g} {_UNITS[unit]}"
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things: `1 file`, `2 files`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     r"""Text that changes nothing but what it says.
 

@@ -25,7 +25,8 @@ def create_branch(txn: WriteTxn, name: str, commit: Commit) -> Branch:
     if old is not None:
         raise AlreadyExistsError(
             f"branch {name} of repo {commit.repo} exists, with head {old.head}",
-            hint="move it, or use another name",
+            hint="use another name, or move it: "
+            f"`pfs move-branch {commit.repo} {name} --head COMMIT`",
         )
     check_no_tag(txn, commit.repo, name)
     free_branch(txn, commit.repo, name)

@@ -11,7 +11,12 @@ from pfslib.commits.tags import find_tag
 from pfslib.kv.protocol import ReadTxn
 from pfslib.kv.tables import Table, id_key, name_prefix, number_key
 from pfslib.model.encoding import unpack
-from pfslib.model.errors import CommitNotFoundError, CorruptionError, InvalidReferenceError
+from pfslib.model.errors import (
+    CommitFinishedError,
+    CommitNotFoundError,
+    CorruptionError,
+    InvalidReferenceError,
+)
 from pfslib.model.history import Commit, OpenCommit
 from pfslib.model.names import Reference, is_commit_id, parse_reference
 
@@ -70,6 +75,21 @@ def resolve_open(txn: ReadTxn, repo: str, text: str) -> OpenCommit | None:
         return None
     near = [commit for commit in list_open(txn, repo) if commit.id.startswith(text)]
     return near[0] if len(near) == 1 else None
+
+
+def get_open(txn: ReadTxn, repo: str, text: str) -> OpenCommit:
+    """The open commit that a reference means.
+
+    Raises:
+        CommitFinishedError: It has finished.
+        CommitNotFoundError: There is none.
+    """
+    record = resolve_open(txn, repo, text)
+    if record is None:
+        finished = resolve(txn, repo, text).id
+        hint = f"`pfs drop-commit {repo} {finished}` removes a finished one"
+        raise CommitFinishedError(repo, finished, hint=hint)
+    return record
 
 
 def ancestors(txn: ReadTxn, commit: Commit) -> Iterator[Commit]:

@@ -27,7 +27,8 @@ def get_tag(txn: ReadTxn, repo: str, name: str) -> Tag:
     """
     tag = find_tag(txn, repo, name)
     if tag is None:
-        hint = near_miss(name, [known.name for known in list_tags(txn, repo)])
+        near = near_miss(name, [known.name for known in list_tags(txn, repo)])
+        hint = near or f"`pfs list-tag {repo}` lists its tags"
         raise NotFoundError(f"tag {name} not found in repo {repo}", hint=hint)
     return tag
 

@@ -122,7 +122,10 @@ def create_anchor(directory: Path) -> None:
 
 def behind(directory: Path, changes: int, anchored: Anchored | None) -> CorruptionError | None:
     """Why a store with so many changes is not what its anchor says; None when it is."""
-    hint = "restore a backup; or, to go on with what is there, pfslib.open(path, accept_loss=True)"
+    hint = (
+        "restore a backup; or go on with what is there: `pfs recover --accept-loss`, which is "
+        "pfslib.open(path, accept_loss=True)"
+    )
     if anchored is None:
         why = f"its file {ANCHOR_FILE} is damaged, so that nobody knows whether commits are missing"
         return CorruptionError(f"store {directory}: {why}", hint=hint)

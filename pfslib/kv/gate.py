@@ -97,7 +97,7 @@ class WriteGate:
             raise CorruptionError(
                 f"store {self._directory} takes no writes since {why}",
                 hint="what is finished can be read; when the disk is well and nobody has the store "
-                "open, pfslib.recover lets it be written again",
+                "open, `pfs recover`, which is pfslib.recover, lets it be written again",
             )
 
     def shut(self, why: str) -> None:

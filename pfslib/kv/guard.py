@@ -88,7 +88,8 @@ class Guard:
         if not self._accept_loss:
             raise CorruptionError(
                 f"store {self._directory}: a meta page of {DATA_FILE} is damaged",
-                hint="pfslib.open(path, accept_loss=True) puts a copy back; check the disk",
+                hint="`pfs recover --accept-loss`, which is pfslib.open(path, accept_loss=True), "
+                "puts a copy back; check the disk",
             )
         _log.warning("store %s: put back a copy of its damaged meta page", self._directory)
         self._anchor.mend_meta(self._anchored)

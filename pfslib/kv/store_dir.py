@@ -20,6 +20,7 @@ from pfslib.model.encoding import FORMAT_VERSION
 from pfslib.model.errors import (
     AlreadyExistsError,
     CorruptionError,
+    InvalidInputError,
     StoreNotFoundError,
     UnknownFormatError,
 )
@@ -52,6 +53,7 @@ def check_store(path: Path) -> Path:
         StoreNotFoundError: Nothing there, or no store.
         UnknownFormatError: A store of another format version.
         CorruptionError: The format marker or the data file is damaged or missing.
+        InvalidInputError: The path is not UTF-8.
     """
     if not path.exists():
         raise StoreNotFoundError(str(path), "does not exist")
@@ -70,6 +72,7 @@ def check_store(path: Path) -> Path:
     # LMDB would take an empty file for a new store.
     if not data.is_file() or data.stat().st_size == 0:
         raise CorruptionError(f"store {path}: its data file {DATA_FILE} is missing or empty")
+    _check_utf8(path)
     return path.resolve()
 
 
@@ -123,6 +126,7 @@ def _made_beside(path: Path) -> Iterator[Path]:
         raise AlreadyExistsError(f"{path} is a file", hint="name a directory")
     if path.is_dir() and any(path.iterdir()):
         raise _not_empty(path)
+    _check_utf8(path)
     with room_needed(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent))
@@ -143,6 +147,21 @@ def _move_in(beside: Path, path: Path) -> None:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
             raise
         raise _not_empty(path) from error
+
+
+def _check_utf8(path: Path) -> None:
+    """Refuse what the binding of LMDB cannot be told.
+
+    Raises:
+        InvalidInputError: The real path is not UTF-8.
+    """
+    try:
+        os.fsencode(path.resolve()).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInputError(
+            f"{path}: a store cannot be where the path is not UTF-8",
+            hint="rename the directory, or name another one",
+        ) from None
 
 
 def _not_empty(path: Path) -> AlreadyExistsError:

@@ -182,6 +182,18 @@ def find_image(txn: ReadTxn, name: str) -> Image | None:
     return unpack(Image, value) if value is not None else None
 
 
+def get_image(txn: ReadTxn, name: str) -> Image:
+    """A local image by name.
+
+    Raises:
+        ImageNotFoundError: There is none.
+    """
+    image = find_image(txn, name)
+    if image is None:
+        raise ImageNotFoundError(name, [known.name for known in list_images(txn)])
+    return image
+
+
 def list_images(txn: ReadTxn) -> Iterator[Image]:
     """All local images, by name."""
     for _, value in txn.scan(Table.IMAGES):
@@ -194,5 +206,4 @@ def delete_image(txn: WriteTxn, name: str) -> None:
     Raises:
         ImageNotFoundError: There is none.
     """
-    if not txn.delete(Table.IMAGES, name.encode()):
-        raise ImageNotFoundError(name, [image.name for image in list_images(txn)])
+    txn.delete(Table.IMAGES, get_image(txn, name).name.encode())

@@ -267,7 +267,7 @@ class _Export:
 
 
 def _exists(path: bytes, what: str) -> AlreadyExistsError:
-    hint = "overwrite=True replaces files and links, never directories"
+    hint = "overwrite (--overwrite) replaces files and links, never directories"
     return AlreadyExistsError(f"{to_text(path)} {what}", hint=hint)
 
 

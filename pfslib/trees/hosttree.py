@@ -58,7 +58,7 @@ class TreeReader:
     """Reads host directories.
 
     Attributes:
-        skipped: Paths of the special files that were left out.
+        skipped: Paths of what was left out: special files, and the directory to leave out.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class TreeReader:
         stats: HostStats | None = None,
         base: Base | None = None,
         tally: Tally | None = None,
+        leave_out: Path | None = None,
     ) -> None:
         """Choose how to read.
 
@@ -80,6 +81,7 @@ class TreeReader:
             stats: Files unchanged since they were noted here are not read.
             base: Files that are in this tree already give no edit.
             tally: Counts what is read.
+            leave_out: A directory not to go into: the store, which would hold itself.
         """
         self._writer = writer
         self._links_inside = links_inside
@@ -87,6 +89,7 @@ class TreeReader:
         self._stats = stats
         self._base = base
         self._tally = tally or Tally(None)
+        self._leave_out = _identity(leave_out.stat()) if leave_out is not None else None
         self.skipped: list[str] = []
 
     def read(self, directory: Path, at: Parts) -> Iterator[Edit]:
@@ -94,6 +97,7 @@ class TreeReader:
 
         Raises:
             PathClashError: The base has a file where a directory is put, or the other way round.
+            UnsupportedFileError: The directory itself is to be left out.
         """
         self._top, self._at = os.fsencode(directory), at
         old = None
@@ -101,6 +105,8 @@ class TreeReader:
             old = find_entry(self._base.txn, self._base.root, at, self._base.cache)
         fd = os.open(directory, _DIRECTORY_FLAGS)
         try:
+            if _identity(os.fstat(fd)) == self._leave_out:
+                raise UnsupportedFileError(self._shown(()), "is the store itself")
             yield from self._directory(fd, (), old)
         finally:
             os.close(fd)
@@ -122,6 +128,9 @@ class TreeReader:
             try:
                 status = os.stat(name, dir_fd=fd, follow_symlinks=False)
             except FileNotFoundError:  # removed meanwhile
+                continue
+            if _identity(status) == self._leave_out:
+                self.skipped.append(self._shown((*below, name)))
                 continue
             before = base.find(name) if base is not None else None
             if stat.S_ISDIR(status.st_mode):
@@ -189,6 +198,10 @@ class TreeReader:
 
     def _shown(self, path: Parts) -> str:
         return to_text(b"/".join((self._top, *path)))
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _is_entry(entry: Entry, content: Content, status: os.stat_result) -> bool:

@@ -131,7 +131,7 @@ CASES: list[tuple[list[str], bytes, int, str]] = [
     (["put-file", "data", "master", "-c", "-f", "gone"], b"", 1, "gone: No such file"),
     (["put-file", "data", "master", "-c", "-f", ""], b"", 1, "No such file"),
     (["put-file", "data", "master", "-c", "-f", "folder"], b"", 2, "-r puts it"),
-    (["put-file", "data", "master", "-c", "-raf", "folder"], b"", 2, "-a adds to files only"),
+    (["put-file", "data@master:/x", "--offset", "1", "-rf", "folder"], b"", 2, "is for one file"),
     (["put-file", "data", "master", "-c", "-f", "../x/one.txt"], b"", 2, "component '..'"),
     (["put-file", "data@master:/x", "-f", "/dev/null"], b"", 2, "is a character device"),
     (["create-image", "new", "gone"], b"", 1, "gone: No such file"),

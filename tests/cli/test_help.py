@@ -68,7 +68,7 @@ def test_a_near_miss_is_told(words: list[str], near: str, call) -> None:
 def test_a_lone_verb_is_asked_for_its_noun(call) -> None:
     result = call("inspect")
     assert result.code == 2
-    assert "inspect what? One of: repo, commit, file, pipeline, job" in result.stderr
+    assert "inspect what? One of: repo, branch, commit, file, pipeline, job" in result.stderr
 
 
 def test_versions(call) -> None:

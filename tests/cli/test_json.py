@@ -178,8 +178,8 @@ def test_single_things_are_one_document(data: Path, pfs) -> None:
     job = pfs("list-job", "--json").json_lines[0]["id"]
     for words, expected in (
         (["inspect-repo", "data"], REPO),
-        (["inspect-commit", "data", "master"], COMMIT),
-        (["inspect-commit", "data", commit], OPEN_COMMIT),
+        (["inspect-commit", "data", "master"], {**COMMIT, "subvenance": []}),
+        (["inspect-commit", "data", commit], {**OPEN_COMMIT, "subvenance": []}),
         (["inspect-file", "data", "master", "one.txt"], FILE),
         (["inspect-pipeline", "copy"], PIPELINE),
         (["inspect-job", job[:8]], JOB),

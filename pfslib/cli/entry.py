@@ -1,0 +1,38 @@
+"""Where the process begins: signals first, because importing the rest takes a while.
+
+Until then an interrupt would be shown as the traceback of whatever was being imported.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+def main() -> NoReturn:
+    """Run `pfs` as a process of its own."""
+    _handle(_leave, _leave)
+    from pfslib.cli.failures import terminate
+    from pfslib.cli.main import main as run
+
+    _handle(signal.default_int_handler, terminate)
+    run()
+
+
+def _handle(interrupt: Handler, terminate: Handler) -> None:
+    """Set what signals do; one that whoever started this process has ignored stays so."""
+    for number, handler in ((signal.SIGINT, interrupt), (signal.SIGTERM, terminate)):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _: FrameType | None) -> NoReturn:
+    """Nothing has been begun, so nothing needs to be undone."""
+    word = "interrupted" if number == signal.SIGINT else "terminated"
+    os.write(2, f"pfs: {word}\n".encode())
+    os._exit(128 + number)

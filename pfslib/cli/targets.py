@@ -1,0 +1,88 @@
+"""The commit that an edit goes into: one that is open, or one made for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from pfslib.api.open_commit import OpenCommit
+from pfslib.api.store import Store
+from pfslib.cli.documents import commit_document
+from pfslib.cli.output import print_document, say
+from pfslib.cli.places import Place
+from pfslib.cli.resolving import open_info
+from pfslib.cli.running import commit_cause, run_triggered
+from pfslib.cli.session import Session
+from pfslib.model.errors import (
+    CommitFinishedError,
+    CommitNotFoundError,
+    InvalidNameError,
+    NotFoundError,
+    StateError,
+)
+from pfslib.model.names import check_name
+
+_HINT = "-c makes a commit on the branch; `pfs start-commit {} {}` starts one that stays open"
+
+
+def edit_commit(session: Session, place: Place, edit: Callable[[Store, OpenCommit], None]) -> None:
+    """Edit the open commit that is meant, or make one, with what follows from it."""
+    with session.open() as store:
+        target = None if session.commit else find_target(store, place)
+        if target is None:
+            repo = store.repo(place.repo)
+            with repo.commit(
+                place.commit, message=session.message, wait_s=session.wait_s
+            ) as target:
+                edit(store, target)
+            _conclude(session, store, target)
+        elif session.message:
+            raise click.UsageError("-m goes with a new commit, and this one was started before")
+        else:
+            edit(store, target)
+            if session.as_json:
+                print_document(commit_document(open_info(store, target.repo, target.id)))
+
+
+def find_target(store: Store, place: Place) -> OpenCommit | None:
+    """The open commit that is meant; None if the way it is written asks for a new one.
+
+    Raises:
+        StateError: What is meant is finished.
+        NotFoundError: Nothing is meant.
+    """
+    try:
+        return store.open_commit(place.repo, place.commit)
+    except CommitFinishedError as error:
+        if not any(row.name == place.commit for row in store.repo(place.repo).list_branch()):
+            raise
+        if place.joined:
+            return None
+        hint = _HINT.format(place.repo, place.commit)
+        raise StateError(error.message, hint=hint) from error
+    except CommitNotFoundError as error:
+        if not _may_be_branch(place.commit):
+            raise
+        if place.joined:
+            return None
+        hint = _HINT.format(place.repo, place.commit)
+        raise NotFoundError(error.message, hint=hint) from error
+
+
+def _may_be_branch(name: str) -> bool:
+    try:
+        check_name("branch", name)
+    except InvalidNameError:
+        return False
+    return True
+
+
+def _conclude(session: Session, store: Store, ended: OpenCommit) -> None:
+    commit = ended.commit
+    if session.as_json:
+        print_document(commit_document(commit) if commit is not None else None)
+    if commit is None:
+        say(f"pfs: nothing has changed, so no commit was made on {ended.repo}@{ended.branch}")
+        return
+    run_triggered(session, store, commit_cause(commit))
