@@ -18,9 +18,10 @@ The public names are those of `__all__`; each is imported when first used.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False  # as type checkers know it: to import typing would take most of the time
 
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
@@ -249,7 +250,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name is
+def __getattr__(name: str) -> object:
     """Import a public name when it is first used: `import pfslib` itself stays cheap."""
     home = _HOME.get(name)
     if home is None:

@@ -1,17 +1,21 @@
 """Where the process begins: signals first, because importing the rest takes a while.
 
-Until then an interrupt would be shown as the traceback of whatever was being imported.
+Until then an interrupt is shown as the traceback of whatever was being imported, so nothing is
+imported here that can wait.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
-from types import FrameType
-from typing import NoReturn
 
-Handler = Callable[[int, FrameType | None], object]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import NoReturn
+
+    Handler = Callable[[int, FrameType | None], object]
 
 
 def main() -> NoReturn:

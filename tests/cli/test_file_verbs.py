@@ -227,8 +227,6 @@ def test_a_file_is_got_whole_or_not_at_all(pfs, call) -> None:
     pfs("get-file", "data@master:/b", "-o", "link")
     assert (Path("target").read_text(), Path("link").is_symlink()) == ("three\n", True)
     assert pfs("get-file", "data@master:/b", "-o", "-").text == "three\n"
-    pfs("get-file", "data@master:/b", "-o", "/dev/null")
-    assert Path("/dev/null").is_char_device()
     before = names()
     for words, code in (
         (["data@master:/none", "-o", "new"], 12),
@@ -239,6 +237,18 @@ def test_a_file_is_got_whole_or_not_at_all(pfs, call) -> None:
     ):
         assert call("get-file", *words).code == code
     assert names() == before
+
+
+@pytest.mark.parametrize("more", [[], ["--offset", "1"]])
+def test_a_pipe_is_written_to_and_not_replaced(pfs, more: list[str]) -> None:
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        pfs("get-file", "data@master:/b", "-o", "pipe", *more)
+        assert os.read(reader, 100) == (b"hree\n" if more else b"three\n")
+    finally:
+        os.close(reader)
+    assert Path("pipe").is_fifo()
 
 
 def test_a_full_disk_leaves_nothing(pfs, tmp_path: Path) -> None:
