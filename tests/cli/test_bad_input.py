@@ -179,6 +179,7 @@ def test_nothing_changes(
     assert "Traceback" not in result.stderr
     assert result.stdout == b""
     assert result.code == code
+    assert "\n  hint: " in result.stderr or "\n  usage: " in result.stderr or code == 1
     assert everything() == before
 
 

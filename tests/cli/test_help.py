@@ -39,6 +39,18 @@ def test_a_command_explains_itself(name: str, call) -> None:
     assert "--json" in result.text
 
 
+def test_help_is_a_command_too(call) -> None:
+    everything = call("--help").text
+    assert call("-h").text == call("help").text == everything
+    one = call("put-file", "--help").text
+    for words in (["help", "put-file"], ["help", "put", "file"], ["put", "file", "-h"]):
+        assert call(*words).text == one
+    assert call("help", "diff").text == call("diff", "-h").text == call("diff-file", "-h").text
+    for words, sentence in ((["put"], "put what? One of: file"), (["lst-repo"], "did you mean")):
+        result = call("help", *words)
+        assert (result.code, sentence in result.stderr) == (2, True)
+
+
 def test_alone_it_shows_six_commands_and_an_example(call) -> None:
     result = call()
     assert result.code == 0

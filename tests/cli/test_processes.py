@@ -84,7 +84,13 @@ def test_without_standard_input_there_is_nothing_to_put(repo) -> None:
 
 @pytest.mark.mount
 @pytest.mark.sandbox
-def test_an_interrupt_leaves_the_job_to_the_next_run(repo, pfs, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, b"interrupted"), (signal.SIGTERM, 143, b"terminated")],
+)
+def test_an_interrupt_leaves_the_job_to_the_next_run(
+    repo, pfs, tmp_path: Path, number: int, code: int, word: bytes
+) -> None:
     go_on = tmp_path / "go-on"
     document = {
         "pipeline": {"name": "slow"},
@@ -98,15 +104,28 @@ def test_an_interrupt_leaves_the_job_to_the_next_run(repo, pfs, tmp_path: Path) 
         while [row["STATE"] for row in pfs("list-job").rows] != ["running"]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert b"commit data/master/0 is safe; `pfs run` goes on with the jobs" in err
-    assert err.endswith(b"pfs: interrupted\n")
+    assert err.endswith(b"pfs: " + word + b"\n")
     assert pfs("get-file", "data@master:/x").text == "x"
     assert [row["STATE"] for row in pfs("list-job").rows] == ["pending"]
     go_on.touch()
     assert [row["STATE"] for row in pfs("run").rows] == ["success"]
+
+
+def test_several_processes_put_into_one_open_commit(repo, pfs) -> None:
+    commit = pfs("start-commit", "data", "master").text.strip()
+    for name in "abc":
+        Path(name).write_text(name)
+    processes = [start("put-file", f"data@{commit}:/{name}", "-f", name) for name in "abc"]
+    for process in processes:
+        with process:
+            assert (process.communicate(timeout=30), process.returncode) == ((b"", b""), 0)
+    pfs("finish-commit", "data", commit)
+    files = pfs("list-file", "data", "master", "--json").json_lines
+    assert [file["path"] for file in files] == ["/a", "/b", "/c"]
 
 
 @pytest.mark.mount
