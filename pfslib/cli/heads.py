@@ -26,7 +26,9 @@ _DEFAULT = "master"
 
 @click.command(cls=Command)
 @words("REPO BRANCH")
-@click.option("--head", type=TEXT, default=_DEFAULT, metavar="COMMIT", help="Its head; or master.")
+@click.option(
+    "--head", type=TEXT, default=_DEFAULT, metavar="COMMIT", help="Its head; master, without."
+)
 @click.pass_obj
 def create_branch(session: Session, words: Words, head: str) -> None:
     """Make a branch that begins at any commit.
@@ -121,7 +123,9 @@ def delete_branch(session: Session, words: Words, *, dry_run: bool) -> None:
 
 @click.command(cls=Command)
 @words("REPO TAG")
-@click.option("--at", type=TEXT, default=_DEFAULT, metavar="COMMIT", help="The commit; or master.")
+@click.option(
+    "--at", type=TEXT, default=_DEFAULT, metavar="COMMIT", help="The commit; master, without."
+)
 @click.pass_obj
 def create_tag(session: Session, words: Words, at: str) -> None:
     """Give a commit a name that never moves.

@@ -156,7 +156,7 @@ def _check_utf8(path: Path) -> None:
         InvalidInputError: The real path is not UTF-8.
     """
     try:
-        os.fsencode(path.resolve()).decode("utf-8")
+        os.fsencode(os.path.realpath(path)).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidInputError(
             f"{path}: a store cannot be where the path is not UTF-8",
