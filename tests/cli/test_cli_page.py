@@ -27,6 +27,11 @@ SHAPES = {
 ROW = re.compile(r"^\| `([\w-]+)` \| (.*?) \| (?:(lines of) )?(\w+) \|$", re.MULTILINE)
 JSON_OF = {name: (bool(lines), shape) for name, _, lines, shape in ROW.findall(PAGE)}
 
+THAT_RUN_OR_MOUNT = {
+    *("run", "get-logs", "list-provenance", "list-subvenance"),
+    *("mount", "list-mount", "unmount"),
+}
+
 SPEC = {
     "pipeline": {"name": "copy"},
     "transform": {"cmd": ["sh"], "stdin": ["cp -r /pfs/data/. /pfs/out; echo done"]},
@@ -88,7 +93,10 @@ def check_json(name: str, stdout: bytes) -> None:
     documents = (
         [json.loads(line) for line in stdout.splitlines()] if lines else [json.loads(stdout)]
     )
-    assert documents or name == "list-mount", name
+    if name == "list-mount":  # others may have mounts, too
+        documents = [row for row in documents if Path(row["path"]).is_relative_to(Path.cwd())]
+    else:
+        assert documents, name
     for document in documents:
         check(document, SHAPES[shape], name)
 
@@ -124,8 +132,7 @@ def test_commands_print_what_the_page_shows(said, pfs) -> None:
     use_pipelines_and_images(said, pfs)
     said("delete-repo", "data")
     said("delete-all", "--yes")
-    later = {"run", "get-logs", "mount", "unmount", "list-provenance", "list-subvenance"}
-    assert said.done == {*COMMANDS} - later
+    assert said.done == {*COMMANDS} - THAT_RUN_OR_MOUNT
 
 
 def use_heads(said, commits: list[str]) -> None:
@@ -137,7 +144,7 @@ def use_heads(said, commits: list[str]) -> None:
     for name in ("list-branch", "list-tag", "list-commit", "inspect-repo"):
         said(name, "data")
     said("delete-tag", "data", "v1")
-    for name in ("list-repo", "list-reflog", "stats", "fsck", "gc", "version", "list-mount"):
+    for name in ("list-repo", "list-reflog", "stats", "fsck", "gc", "version"):
         said(name)
 
 
@@ -200,6 +207,9 @@ def test_commands_that_run_or_mount_print_what_the_page_shows(said, pfs, tmp_pat
     said("list-subvenance", "data", "master")
     said("inspect-commit", "data", "master")
     (tmp_path / "view").mkdir()
-    said("mount", "copy@master", "view")
-    said("list-mount")
-    said("unmount", "view")
+    try:
+        said("mount", "copy@master", "view")
+        said("list-mount")
+    finally:
+        said("unmount", "view")
+    assert said.done >= THAT_RUN_OR_MOUNT
