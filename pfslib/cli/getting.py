@@ -102,14 +102,15 @@ def _write(blocks: Iterable[bytes], file: BinaryIO) -> None:
 @click.command(cls=Command)
 @words("REPO COMMIT [PATH] DIR")
 @click.option("--overwrite", is_flag=True, help="Replace files that differ; else one is an error.")
-@click.option("--verify", is_flag=True, help="Compare the bytes of files that are there, too.")
+@click.option("--trust-times", is_flag=True, help="Take equal size, mode and time for equal.")
 @click.pass_obj
-def export(session: Session, words: Words, *, overwrite: bool, verify: bool) -> None:
+def export(session: Session, words: Words, *, overwrite: bool, trust_times: bool) -> None:
     """Write a directory of a commit into one of this machine.
 
     The whole commit without PATH. DIR is made when it is not there. Files get their modes and
     times; what else is in DIR stays. Every file appears whole or not at all, and one that is there
-    already is left alone: the same command goes on with an export that was interrupted.
+    already and is the same is left alone: the same command goes on with an export that was
+    interrupted.
     """
     place = parse_place(words[:-1] or words, REPO, COMMIT, PATH, optional=1)
     if len(words) < 2:  # noqa: PLR2004 - one word said it all, but for this
@@ -120,7 +121,7 @@ def export(session: Session, words: Words, *, overwrite: bool, verify: bool) -> 
             directory,
             place.path,
             overwrite=overwrite,
-            verify=verify,
+            trust_times=trust_times,
             progress=line.files("wrote"),
         )
     if session.as_json:
