@@ -8,7 +8,7 @@ of a large file fills one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pfslib.chunks.codec import decode
@@ -16,10 +16,11 @@ from pfslib.chunks.condemned import is_condemned, spare
 from pfslib.chunks.digest import piece_digest
 from pfslib.chunks.lru import Lru
 from pfslib.kv.protocol import ReadTxn, WriteTxn
-from pfslib.kv.tables import Table, next_number, number_key
+from pfslib.kv.tables import Table, number_key, peek_number, set_number
 from pfslib.model.errors import CorruptionError
 
 _PLACE = struct.Struct("<QII")
+_COUNTER = "chunks"
 CACHE_BYTES = 16 << 20
 
 
@@ -29,6 +30,10 @@ class Place(NamedTuple):
     chunk: int
     offset: int
     size: int
+
+
+Chunk = tuple[bytes, Sequence[tuple[bytes, int, int]]]
+"""A chunk's frame; and digest, offset and size of each piece in the plain chunk."""
 
 
 class ChunkCache:
@@ -46,28 +51,28 @@ def has_piece(txn: ReadTxn, digest: bytes) -> bool:
     return txn.get(Table.PLACES, digest) is not None and not is_condemned(txn, digest)
 
 
-def add_chunk(txn: WriteTxn, frame: bytes, pieces: Sequence[tuple[bytes, int, int]]) -> None:
-    """Store one chunk and say where its pieces are.
-
-    Args:
-        txn: The change to make it in.
-        frame: The chunk, encoded.
-        pieces: Digest, offset and size of each piece in the plain chunk.
+def add_chunks(txn: WriteTxn, chunks: Iterable[Chunk]) -> None:
+    """Store chunks, and say where their pieces are.
 
     Pieces that another writer stored meanwhile keep their old place; a chunk without any new piece
     is not stored. A condemned piece counts as new: its old bytes are left to gc.
     """
-    new = [piece for piece in pieces if not has_piece(txn, piece[0])]
-    if not new:
-        return
-    chunk = next_number(txn, "chunks")
-    txn.append(Table.CHUNKS, number_key(chunk), frame)
-    for digest, offset, size in new:
-        old = find_place(txn, digest)
-        if old is not None:
-            thin(txn, old.chunk)
-        put_place(txn, digest, Place(chunk, offset, size))
-        spare(txn, digest)
+    number = peek_number(txn, _COUNTER)
+    for frame, pieces in chunks:
+        new = False
+        for digest, offset, size in pieces:
+            old = find_place(txn, digest)
+            if old is not None:
+                if not is_condemned(txn, digest):
+                    continue
+                thin(txn, old.chunk)
+                spare(txn, digest)
+            put_place(txn, digest, Place(number, offset, size))
+            new = True
+        if new:
+            txn.append(Table.CHUNKS, number_key(number), frame)
+            number += 1
+    set_number(txn, _COUNTER, number)
 
 
 def find_place(txn: ReadTxn, digest: bytes) -> Place | None:

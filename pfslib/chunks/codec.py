@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 import zstandard
@@ -23,18 +24,43 @@ PLAIN_MAX: Final = 1 << 20
 
 _HEADER = struct.Struct("<BI")
 _MIN_WORTH_TRYING = 64
+_SAMPLE = 2048
+_SAMPLED_MIN = 16 * _SAMPLE
 _local = threading.local()
 
 
-def encode(data: bytes) -> bytes:
+def encode(data: bytes | memoryview) -> bytes:
     """The frame of some bytes: compressed, or raw when that gains less than 1/16."""
-    size = len(data)
+    return compress(raw_frame((data,)))
+
+
+def raw_frame(parts: Sequence[bytes | memoryview]) -> bytes:
+    """The frame of some bytes, given in parts, as they are."""
+    size = sum(map(len, parts))
     assert size <= PLAIN_MAX
-    if size >= _MIN_WORTH_TRYING:
-        packed = _compressor().compress(data)
-        if len(packed) <= size - size // 16:
-            return b"".join((_HEADER.pack(ZSTD, size), packed))
-    return b"".join((_HEADER.pack(RAW, size), data))
+    return b"".join((_HEADER.pack(RAW, size), *parts))
+
+
+def compress(frame: bytes) -> bytes:
+    """A raw frame compressed; the same frame when that gains less than 1/16."""
+    data = memoryview(frame)[_HEADER.size :]
+    size = len(data)
+    if size < _MIN_WORTH_TRYING or _looks_random(data):
+        return frame
+    packed = _compressor().compress(data)
+    if len(packed) > size - size // 16:
+        return frame
+    return b"".join((_HEADER.pack(ZSTD, size), packed))
+
+
+def _looks_random(data: memoryview) -> bool:
+    """Whether compressing would be in vain, going by samples, of what is long enough for them."""
+    size = len(data)
+    if size < _SAMPLED_MIN:
+        return False
+    starts = (0, (size - _SAMPLE) // 2, size - _SAMPLE)
+    sample = b"".join([data[start : start + _SAMPLE] for start in starts])
+    return len(_compressor().compress(sample)) > len(sample) - len(sample) // 32
 
 
 def decode(frame: bytes) -> bytes | memoryview:

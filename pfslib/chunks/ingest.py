@@ -6,12 +6,12 @@ needs bounded memory and no transaction spans the reading of a source.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from pfslib.chunks.chunkstore import add_chunk, has_piece
-from pfslib.chunks.codec import encode
+from pfslib.chunks.chunkstore import Chunk, add_chunks, has_piece
+from pfslib.chunks.codec import compress, raw_frame
 from pfslib.chunks.digest import piece_digest
 from pfslib.chunks.split import ReadInto, cut
 from pfslib.kv.protocol import KV, Hold, WriteTxn
@@ -26,20 +26,21 @@ fills up: with the frames of both, and what LMDB has still to write, memory is u
 this."""
 
 _BATCH_BYTES: Final = 2 << 20
-"""What a worker thread takes at once: less, and the hand-over would cost more than it saves."""
+"""What is looked up at once, and what a worker thread takes at once: less, and the hand-over would
+cost more than it saves."""
 
 _WORKERS: Final = 2
-
 
 _Pieces = tuple[tuple[bytes, int, int], ...]
 """Digest, offset and size of each piece in a chunk."""
 
 
 class _Chunk(NamedTuple):
-    """A chunk to be stored: its bytes, and what pieces are in them."""
+    """A chunk to be stored: its raw frame, and what pieces are in it."""
 
-    data: bytes
+    frame: bytes
     pieces: _Pieces
+    size: int
 
 
 _Work = tuple[list[_Pieces], Future[list[bytes]]]
@@ -66,8 +67,8 @@ class Ingest:
         self._hold = hold
         self._spill_bytes = spill_bytes
         self._known: set[bytes] = set()
-        self._candidates: dict[bytes, bytes] = {}
-        self._candidate_bytes = 0
+        self._unsure: dict[bytes, bytes | _Chunk] = {}
+        self._unsure_bytes = 0
         self._batch: list[_Chunk] = []
         self._batch_bytes = 0
         self._in_work: list[_Work] = []
@@ -83,11 +84,8 @@ class Ingest:
         """Add a small content, to be packed with its neighbours; returns its digest."""
         assert len(data) <= PIECE_MAX
         digest = piece_digest(data)
-        if digest not in self._candidates and not self._is_known(digest):
-            self._candidates[digest] = data
-            self._candidate_bytes += len(data)
-            if self._candidate_bytes >= PACK_BYTES:
-                self._pack_candidates()
+        if not self._is_known(digest):
+            self._doubt(digest, data, len(data))
         return digest
 
     def add_stream(self, readinto: ReadInto, on_piece: Callable[[Piece], None]) -> int:
@@ -108,15 +106,10 @@ class Ingest:
 
     def add_chunk(self, chunk: memoryview) -> Piece:
         """Add one chunk of a large content, which was cut already."""
-        digest = piece_digest(chunk)
+        digest, size = piece_digest(chunk), len(chunk)
         if not self._is_known(digest):
-            self._known.add(digest)
-            self._hold.add((digest,))
-            with self._kv.read() as txn:
-                stored = has_piece(txn, digest)
-            if not stored:
-                self._add(_Chunk(bytes(chunk), ((digest, 0, len(chunk)),)))
-        return Piece(len(chunk), digest)
+            self._doubt(digest, _Chunk(raw_frame((chunk,)), ((digest, 0, size),), size), size)
+        return Piece(size, digest)
 
     # --- writing -------------------------------------------------------------------------
 
@@ -138,7 +131,7 @@ class Ingest:
 
         It keeps that transaction short, and what is being spilled needs a transaction of its own.
         """
-        self._pack_candidates()
+        self._look_up()
         self._hand_over()
         for _, future in self._in_work:
             future.result()
@@ -146,6 +139,7 @@ class Ingest:
 
     def spill(self) -> None:
         """Write everything pending in a transaction of its own."""
+        self._look_up()
         self._start_spill()
         self._await_spill()
 
@@ -155,37 +149,35 @@ class Ingest:
             self._workers.shutdown(cancel_futures=True)
             self._workers = None
         self._spilling = None
-        self._candidates.clear()
-        self._candidate_bytes = 0
+        self._unsure, self._unsure_bytes = {}, 0
         self._batch, self._batch_bytes = [], 0
         self.written()
 
     # --- inside --------------------------------------------------------------------------
 
     def _is_known(self, digest: bytes) -> bool:
-        return digest in self._known or digest in self._spilled
+        return digest in self._unsure or digest in self._known or digest in self._spilled
 
-    def _pack_candidates(self) -> None:
-        """Look up the small contents that wait, in one go, and pack those that are new."""
-        if not self._candidates:
+    def _doubt(self, digest: bytes, what: bytes | _Chunk, size: int) -> None:
+        """Keep what may be stored already, until there is enough of it to look it up in one go."""
+        self._unsure[digest] = what
+        self._unsure_bytes += size
+        if self._unsure_bytes >= _BATCH_BYTES:
+            self._look_up()
+
+    def _look_up(self) -> None:
+        """Find out what of the unsure is new; pack what is small of that, in the order it came."""
+        if not self._unsure:
             return
-        self._hold.add(self._candidates)
+        self._hold.add(self._unsure)
         with self._kv.read() as txn:
-            new = {d: data for d, data in self._candidates.items() if not has_piece(txn, d)}
-        self._known.update(self._candidates)
-        self._candidates, self._candidate_bytes = {}, 0
-        if new:
-            pieces: list[tuple[bytes, int, int]] = []
-            offset = 0
-            for digest, data in new.items():
-                pieces.append((digest, offset, len(data)))
-                offset += len(data)
-            self._add(_Chunk(b"".join(new.values()), tuple(pieces)))
-
-    def _add(self, chunk: _Chunk) -> None:
-        self._batch.append(chunk)
-        self._batch_bytes += len(chunk.data)
-        self.pending_bytes += len(chunk.data)
+            new = [pair for pair in self._unsure.items() if not has_piece(txn, pair[0])]
+        self._known.update(self._unsure)
+        self._unsure, self._unsure_bytes = {}, 0
+        for chunk in _packed(new):
+            self._batch.append(chunk)
+            self._batch_bytes += chunk.size
+            self.pending_bytes += chunk.size
         if self._batch_bytes >= _BATCH_BYTES:
             self._hand_over()
             if self.pending_bytes >= self._spill_bytes:
@@ -198,10 +190,10 @@ class Ingest:
         chunks, self._batch = self._batch, []
         future: Future[list[bytes]]
         if self._batch_bytes >= _BATCH_BYTES:
-            future = self._threads().submit(_encode_all, chunks)
+            future = self._threads().submit(_compress_all, chunks)
         else:
             future = Future()
-            future.set_result(_encode_all(chunks))
+            future.set_result(_compress_all(chunks))
         self._in_work.append(([chunk.pieces for chunk in chunks], future))
         self._batch_bytes = 0
 
@@ -210,7 +202,6 @@ class Ingest:
 
         One spill at a time: the disk is what is slow, and memory stays bounded by two.
         """
-        self._pack_candidates()
         self._hand_over()
         self._await_spill()
         if self._in_work:
@@ -246,11 +237,33 @@ class Ingest:
         return self._workers
 
 
+def _packed(new: Iterable[tuple[bytes, bytes | _Chunk]]) -> Iterator[_Chunk]:
+    """The chunks as they are; the small contents between them in packs."""
+    parts: list[bytes] = []
+    pieces: list[tuple[bytes, int, int]] = []
+    size = 0
+    for digest, what in new:
+        if isinstance(what, _Chunk):
+            yield what
+            continue
+        parts.append(what)
+        pieces.append((digest, size, len(what)))
+        size += len(what)
+        if size >= PACK_BYTES:
+            yield _Chunk(raw_frame(parts), tuple(pieces), size)
+            parts, pieces, size = [], [], 0
+    if pieces:
+        yield _Chunk(raw_frame(parts), tuple(pieces), size)
+
+
 def _write(txn: WriteTxn, work: list[_Work]) -> None:
+    add_chunks(txn, _encoded(work))
+
+
+def _encoded(work: list[_Work]) -> Iterator[Chunk]:
     for batch, future in work:
-        for pieces, frame in zip(batch, future.result(), strict=True):
-            add_chunk(txn, frame, pieces)
+        yield from zip(future.result(), batch, strict=True)
 
 
-def _encode_all(chunks: list[_Chunk]) -> list[bytes]:
-    return [encode(chunk.data) for chunk in chunks]
+def _compress_all(chunks: list[_Chunk]) -> list[bytes]:
+    return [compress(chunk.frame) for chunk in chunks]

@@ -86,3 +86,8 @@ def next_number(txn: WriteTxn, counter: str) -> int:
 def peek_number(txn: ReadTxn, counter: str) -> int:
     """The number that `next_number` would give out next."""
     return int.from_bytes(txn.get(Table.META, counter.encode()) or b"", "big")
+
+
+def set_number(txn: WriteTxn, counter: str, number: int) -> None:
+    """Have `next_number` go on at a number, which must not be less than what it would give."""
+    txn.put(Table.META, counter.encode(), number_key(number))

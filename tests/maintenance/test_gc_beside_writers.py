@@ -19,6 +19,7 @@ import pytest
 
 import pfslib
 from pfslib import BusyError, CommitNotFoundError, OpenCommit, Store
+from pfslib.chunks import ingest
 from pfslib.chunks.codec import plain_size
 from pfslib.kv import holds, short_reads
 from pfslib.kv.protocol import WriteTxn
@@ -73,7 +74,10 @@ def write(made: OpenCommit, files: Files) -> None:
         made.put_file(path, data)
 
 
-def test_inside_a_with_block_that_found_garbage(store: Store, garbage: Files) -> None:
+def test_inside_a_with_block_that_found_garbage(
+    store: Store, garbage: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "_BATCH_BYTES", 48 * 1024)  # so that some of it is looked up
     with commit(store) as made:
         write(made, garbage)
         assert store.gc().pieces < len(garbage)

@@ -44,6 +44,13 @@ def test_what_shrinks_is_compressed():
     assert len(encode(bytes(100_000))) < 100
 
 
+def test_what_shrinks_here_or_there_is_compressed_too():
+    for compressible in (slice(0, 30_000), slice(35_000, 65_000), slice(70_000, 100_000)):
+        data = bytearray(noise(100_000))
+        data[compressible] = bytes(30_000)
+        assert len(encode(bytes(data))) < 80_000
+
+
 @given(data=contents(large=False), cut=st.integers(1, 100))
 def test_a_frame_cut_short_is_refused(data, cut):
     whole = encode(data)

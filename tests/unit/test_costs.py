@@ -126,6 +126,20 @@ def test_a_put_of_the_same_content_writes_no_chunk(store, record):
     assert record.written[Table.NODES] == 2
 
 
+def test_contents_are_looked_up_many_at_once(store, record):
+    repo = store.create_repo("repo")
+    few = 10
+    for contents in ([noise(10_000_000)], [noise(4000, seed) for seed in range(2000)]):
+        record.reset()
+        with repo.commit() as commit:
+            for number, data in enumerate(contents):
+                commit.put_file(f"/{number}", data)
+        assert record.transactions["read"] <= few + 8_000_000 // (2 << 20)
+        written = record.written[Table.PLACES]
+        assert record.read_calls[Table.PLACES] <= 2 * written, "by the reader, and by the writer"
+        assert record.written[Table.META] <= few, "one number for all chunks"
+
+
 def test_an_edit_in_a_large_file_writes_the_chunks_around_it(store, record):
     repo = store.create_repo("repo")
     data = noise(4_000_000)
