@@ -326,7 +326,7 @@ class OpenCommit(ReadVerbs):
             )
             with EditSpool() as edits:
                 for edit in reader.read(directory, at):
-                    edits.add(_with_op(edit, op))
+                    edits.add(edit if op == Op.PUT else _with_op(edit, op))
                 if self._editing.add_all(edits, seen):
                     tally.end()
                     return reader.skipped

@@ -211,28 +211,48 @@ def check_joinable(entry: Entry, path: tuple[bytes, ...]) -> None:
 def _overlay(root: Entry, edits: Iterable[Edit], origin: bytes) -> _Changes:
     """All edits laid over each other."""
     overlay = _Changes(base=root)
+    above: tuple[bytes, ...] = ()
+    place: _Changes | None = overlay
     for edit in edits:
-        _lay(overlay, edit, origin)
+        if place is None or edit.path[:-1] != above:  # mostly those of a directory come together
+            above = edit.path[:-1]
+            place = _place_of(overlay, edit)
+        if place is not None:
+            _lay(place, edit, origin)
     return overlay
 
 
-def _lay(overlay: _Changes, edit: Edit, origin: bytes) -> None:
-    """Lay one edit over the earlier ones."""
-    *above, name = edit.path
+def _place_of(overlay: _Changes, edit: Edit) -> _Changes | None:
+    """The changes of the directory that an edit is in; None for a delete below a file."""
     place = overlay
-    for depth, part in enumerate(above):
+    for depth, part in enumerate(edit.path[:-1]):
         below = _below(place, part)
         if below is None:
             if edit.op == Op.DELETE:
-                return  # nothing is below a file
+                return None
             path = join_path(edit.path[: depth + 1])
             raise PathClashError(path, "it is a file: nothing can be put below it")
         place = below
-    if edit.entry is None or (edit.entry.is_dir and edit.entry.files == 0):
+    return place
+
+
+def _lay(place: _Changes, edit: Edit, origin: bytes) -> None:
+    """Lay one edit over the earlier ones of its directory."""
+    name, entry = edit.path[-1], edit.entry
+    if entry is None or (entry.is_dir and entry.files == 0):
         # Only a root may be empty: where an empty directory is put nothing is.
         place.children[name] = None
         return
-    entry = msgspec.structs.replace(edit.entry, name=name, origin=origin)
+    entry = Entry(
+        name,
+        entry.kind,
+        entry.size,
+        entry.content,
+        entry.mtime_ns,
+        origin,
+        entry.node,
+        entry.files,
+    )
     if edit.joins:
         _lay_join(place, entry, edit)
     else:

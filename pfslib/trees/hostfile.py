@@ -16,6 +16,9 @@ from pfslib.trees.tally import Tally
 _BLOCK: Final = 8 << 20
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
+_TIME_MIN: Final = -(1 << 63)
+_TIME_MAX: Final = (1 << 63) - 1
+
 _WHAT: Final = {
     stat.S_IFIFO: "is a fifo",
     stat.S_IFSOCK: "is a socket",
@@ -73,6 +76,14 @@ def read_file_at(
     """
     file = os.open(name, _FILE_FLAGS, dir_fd=fd)
     try:
+        size = status.st_size
+        if size <= PIECE_MAX:  # the usual case, and the one of which there are many
+            data = os.read(file, size + 1)
+            after = os.fstat(file)
+            if len(data) == size and _same(status, after):
+                tally.add(size=size)
+                return Read(writer.add_bytes(data), after, steady=True)
+            os.lseek(file, 0, os.SEEK_SET)
         return _read(file, status, writer, tally, shown)
     finally:
         os.close(file)
@@ -97,15 +108,17 @@ def entry_of(content: Content, *, executable: bool, mtime_ns: int) -> Entry:
     return Entry(b"", kind, content.size, content.ref, mtime_ns, b"")
 
 
-def entry_of_status(content: Content, status: os.stat_result) -> Entry:
-    """The entry, without a name, of a host file or link with some content."""
+def entry_of_status(content: Content, status: os.stat_result, name: bytes = b"") -> Entry:
+    """The entry of a host file or link with some content."""
     mtime_ns = clamped(status.st_mtime_ns)
-    return Entry(b"", kind_of(status), content.size, content.ref, mtime_ns, b"")
+    return Entry(name, kind_of(status), content.size, content.ref, mtime_ns, b"")
 
 
 def clamped(time_ns: int) -> int:
     """A time that fits: file systems know years that 64 bits of nanoseconds do not."""
-    return max(-(1 << 63), min(time_ns, (1 << 63) - 1))
+    if _TIME_MIN <= time_ns <= _TIME_MAX:
+        return time_ns
+    return _TIME_MIN if time_ns < 0 else _TIME_MAX
 
 
 def kind_of(status: os.stat_result) -> Kind:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
@@ -25,6 +26,8 @@ from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.tally import Tally
 from pfslib.trees.walk import Parts
 
+_ENCODING: Final = sys.getfilesystemencoding()
+_ERRORS: Final = sys.getfilesystemencodeerrors()  # spelled out, `os.fsencode` is much faster
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -124,7 +127,8 @@ class TreeReader:
         base = None
         if self._base is not None and old is not None:
             base = Ascending(self._base.txn, old, self._base.cache)
-        for name in sorted(map(os.fsencode, os.listdir(fd))):
+        above = (*self._at, *below)
+        for name in sorted([name.encode(_ENCODING, _ERRORS) for name in os.listdir(fd)]):
             try:
                 status = os.stat(name, dir_fd=fd, follow_symlinks=False)
             except FileNotFoundError:  # removed meanwhile
@@ -140,50 +144,52 @@ class TreeReader:
                 finally:
                     os.close(child)
                 continue
-            entry = self._entry(fd, (*below, name), status, rows, before)
+            entry = self._entry(fd, below, name, status, rows, before)
             if entry is not None:
-                yield Edit(Op.PUT, (*self._at, *below, name), entry)
+                yield Edit(Op.PUT, (*above, name), entry)
         if rows is not None:
             rows.close()
 
     def _entry(
         self,
         fd: int,
-        path: Parts,
+        below: Parts,
+        name: bytes,
         status: os.stat_result,
         rows: DirectoryStats | None,
         old: Entry | None,
     ) -> Entry | None:
         """The entry to put for a file or link; None if nothing needs to be."""
-        name = path[-1]
         if old is not None and old.is_dir:
-            self._clash(path, "it is a directory: delete it first")
-        row = rows.find(name) if rows is not None else None
-        if rows is not None and row is not None and row.is_of(status):
-            content = Content(row.size, row.ref)
-            same = old is not None and _is_entry(old, content, status)
-            if same or self._writer.rely_on(content):
-                rows.keep(row)
-                self._tally.add(files=1, size=row.size)
-                return None if same else entry_of_status(content, status)
-        if stat.S_ISLNK(status.st_mode):
-            content, steady = self._read_link(fd, path), True
+            self._clash((*below, name), "it is a directory: delete it first")
+        if rows is not None:
+            row = rows.find(name)
+            if row is not None and row.is_of(status):
+                same = old is not None and _is_entry(old, row.size, row.ref, status)
+                content = Content(row.size, row.ref)
+                if same or self._writer.rely_on(content):
+                    rows.keep(row)
+                    self._tally.add(files=1, size=row.size)
+                    return None if same else entry_of_status(content, status, name)
+        if stat.S_ISREG(status.st_mode):
+            content, status, steady = read_file_at(
+                fd, name, status, self._writer, self._tally, lambda: self._shown((*below, name))
+            )
+        elif stat.S_ISLNK(status.st_mode):
+            content, steady = self._read_link(fd, (*below, name)), True
             self._tally.add(size=content.size)
         else:
-            if not stat.S_ISREG(status.st_mode):
-                if not self._skip_special:
-                    check_supported(status, self._shown(path))
-                self.skipped.append(self._shown(path))
-                return None
-            content, status, steady = read_file_at(
-                fd, name, status, self._writer, self._tally, lambda: self._shown(path)
-            )
+            shown = self._shown((*below, name))
+            if not self._skip_special:
+                check_supported(status, shown)
+            self.skipped.append(shown)
+            return None
         self._tally.add(files=1)
         if rows is not None and steady and content.size == status.st_size:
             rows.note(name, status, content.ref)
-        if old is not None and _is_entry(old, content, status):
+        if old is not None and _is_entry(old, content.size, content.ref, status):
             return None
-        return entry_of_status(content, status)
+        return entry_of_status(content, status, name)
 
     def _read_link(self, fd: int, path: Parts) -> Content:
         target = os.readlink(path[-1], dir_fd=fd)
@@ -204,13 +210,9 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _is_entry(entry: Entry, content: Content, status: os.stat_result) -> bool:
+def _is_entry(entry: Entry, size: int, ref: bytes, status: os.stat_result) -> bool:
     """Whether an entry is that of a host file with some content."""
-    return (
-        entry.content == content.ref
-        and entry.size == content.size
-        and entry.kind == kind_of(status)
-    )
+    return entry.content == ref and entry.size == size and entry.kind == kind_of(status)
 
 
 def _leads_out(target: bytes, path: Parts) -> bool:
