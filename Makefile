@@ -2,12 +2,13 @@
 # All paths are relative, so that the checkout may stand anywhere, in a path with spaces too.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint bench clean
 
 help:
 	@echo 'make demo     tell the story of the post, step by step, in a temporary store'
 	@echo 'make test     lint, types, layers, then all tests; ARGS="-k chunks -x" goes to pytest'
 	@echo 'make lint     the first three of those'
+	@echo 'make bench    storage beside cp, tar, find, git, borg, restic, casync; ARGS="--quick"'
 	@echo 'make setup    make .venv and look for libfuse; the others call it'
 	@echo 'make clean    remove .venv and whatever the tools left'
 
@@ -25,6 +26,9 @@ lint: setup
 
 test: lint
 	.venv/bin/pytest $(ARGS)
+
+bench: setup
+	.venv/bin/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import shutil
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 MIB = 1 << 20
@@ -68,3 +71,29 @@ def names(count: int, per_folder: int) -> Iterator[tuple[str, bytes]]:
     """Paths in a commit, each with a small content of its own."""
     for number in range(count):
         yield f"/{number // per_folder:05d}/{number:08d}", b"content %d\n" % number
+
+
+def make_older(top: Path, seconds: float) -> None:
+    """Wait until every file of a tree was changed so long ago."""
+    newest = max(entry.lstat().st_ctime for entry in top.rglob("*"))
+    time.sleep(max(0.0, newest + seconds - time.time()))
+
+
+def tree_bytes(top: Path) -> int:
+    """Bytes in all files of a tree."""
+    return sum(entry.lstat().st_size for entry in top.rglob("*") if not entry.is_dir())
+
+
+def releases(top: Path, count: int) -> list[Path]:
+    """Trees of text files, of which every tenth differs a little from one to the next."""
+    words = vocabulary(random.Random(5))
+    trees = [top / str(number) for number in range(count)]
+    small_files(trees[0], 300, low=200, high=30_000)
+    for number, (old, new) in enumerate(pairwise(trees)):
+        rng = random.Random(number)
+        shutil.copytree(old, new)
+        for file in sorted(new.rglob("*.txt"))[number % 10 :: 10]:
+            text = file.read_bytes()
+            at = rng.randrange(len(text))
+            file.write_bytes(text[:at] + text_of(rng, 200, words) + text[at:])
+    return trees

@@ -4,51 +4,52 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+Work = Callable[[], object]
+_PAUSE_S = 0.02
 
 
 @dataclass
 class Step:
     """One measured step."""
 
-    name: str
     seconds: float
-    cpu_seconds: float = 0.0
-    peak_mib: float = 0.0
-    """Peak anonymous memory: what the step allocated, without the mapped data file."""
-
-    extra: dict[str, Any] = field(default_factory=dict)
+    cpu_seconds: float
+    peak_mib: float
+    """Of a function: what it allocated, without the mapped data file. Of a command: all of it."""
 
 
-def command(name: str, argv: Sequence[str | Path], **more: Any) -> Step:
-    """A command, start-up included, as its user waits for it."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def command(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Step:
+    """A command, start-up included, as its user waits for it; its output goes nowhere."""
     began = time.perf_counter()
-    done = subprocess.run(
+    with subprocess.Popen(
         [str(arg) for arg in argv],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        check=False,
-        **more,
-    )
-    seconds = time.perf_counter() - began
-    if done.returncode:
-        msg = f"{name}: {done.stderr.decode(errors='replace')[-500:]}"
+        env=env,
+        cwd=cwd,
+    ) as process:
+        assert process.stderr is not None
+        words = process.stderr.read()
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        msg = f"{argv[0]}: {words.decode(errors='replace')[-500:]}"
         raise RuntimeError(msg)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Step(name, seconds, cpu)
+    return Step(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
-def in_child(name: str, work: Callable[[], dict[str, Any] | None]) -> Step:
+def in_child(work: Work) -> Step:
     """A function, in a forked child, timed inside it: no imports, no start-up."""
     reading, writing = os.pipe()
     pid = os.fork()
@@ -57,10 +58,10 @@ def in_child(name: str, work: Callable[[], dict[str, Any] | None]) -> Step:
         try:
             os.close(reading)
             with os.fdopen(writing, "w") as report:
-                json.dump(asdict(_measured(name, work)), report)
+                json.dump(asdict(_measured(work)), report)
             status = 0
         except BaseException as error:
-            print(f"{name}: {error!r}", file=sys.stderr)
+            print(f"{type(error).__name__}: {error}", file=sys.stderr)
         finally:
             os._exit(status)
     os.close(writing)
@@ -68,46 +69,25 @@ def in_child(name: str, work: Callable[[], dict[str, Any] | None]) -> Step:
         text = report.read()
     _, status = os.waitpid(pid, 0)
     if status:
-        msg = f"{name} failed"
+        msg = "a measured function failed"
         raise RuntimeError(msg)
     return Step(**json.loads(text))
 
 
-def _measured(name: str, work: Callable[[], dict[str, Any] | None]) -> Step:
-    peak = _anonymous_mib()
-    over = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not over.wait(0.02):
-            peak = max(peak, _anonymous_mib())
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    cpu, began = time.process_time(), time.perf_counter()
-    extra = work() or {}
-    seconds = time.perf_counter() - began
-    cpu = time.process_time() - cpu
-    peak = max(peak, _anonymous_mib())
-    over.set()
-    watcher.join()
-    return Step(name, seconds, cpu, peak, extra)
+def fastest(rounds: int, *steps: Callable[[], Step]) -> list[Step]:
+    """Each step's fastest run; the steps take turns, so that noise meets all of them."""
+    runs = [[step() for step in steps] for _ in range(rounds)]
+    return [min(of_step, key=lambda step: step.seconds) for of_step in zip(*runs, strict=True)]
 
 
-def _anonymous_mib() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def drop_caches() -> None:
-    """Make the next reads come from the disk, where this is allowed."""
+def drop_caches() -> bool:
+    """Make the next reads come from the disk; whether that is allowed here."""
     os.sync()
     try:
         Path("/proc/sys/vm/drop_caches").write_text("3")
-    except PermissionError:
-        print("not root: reads below are not cold", file=sys.stderr)
+    except OSError:
+        return False
+    return True
 
 
 def disk_bytes(path: Path) -> int:
@@ -115,3 +95,30 @@ def disk_bytes(path: Path) -> int:
     if path.is_file():
         return path.stat().st_blocks * 512
     return sum(entry.lstat().st_blocks * 512 for entry in path.rglob("*") if not entry.is_dir())
+
+
+def _measured(work: Work) -> Step:
+    peak = _anonymous_mib()
+    over = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not over.wait(_PAUSE_S):
+            peak = max(peak, _anonymous_mib())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    cpu, began = time.process_time(), time.perf_counter()
+    work()
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    peak = max(peak, _anonymous_mib())
+    over.set()
+    watcher.join()
+    return Step(seconds, cpu, peak)
+
+
+def _anonymous_mib() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) / 1024
+    return 0.0

@@ -1,0 +1,45 @@
+"""The benchmarks run, all of them, so that they cannot rot; their figures are not judged here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_case_gives_its_rows(tmp_path: Path) -> None:
+    found = tmp_path / "found.json"
+    options = ["--scale", "tiny", "--dir", tmp_path, "--json", found]
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *options],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    rows = json.loads(found.read_text())["rows"]
+    assert {row["case"] for row in rows} == {"big", "small", "releases", "change"}
+    for row in rows:
+        assert row["what"] in run.stdout
+        assert row["seconds"] > 0
+    judged = {row["what"] for row in rows if row["met"] is not None}
+    for what in ("random: put", "random: get, warm", "put of 60", "put again, unchanged"):
+        assert what in judged
+    assert any(what.startswith("diff of 10") for what in judged)
+    assert not list(tmp_path.glob(".pfs-bench-*")), "nothing is left behind"
+
+
+def test_a_case_that_is_not_there_is_named(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "nonsense"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2
+    assert "nonsense" in run.stderr
