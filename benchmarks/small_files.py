@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pfslib
-from benchmarks import data, measure, peers
+from benchmarks import data, floors, measure, peers
 from benchmarks.report import Row, row, versus
 from benchmarks.scales import Scale
 from benchmarks.stores import new_store, put
@@ -34,9 +34,17 @@ def run(top: Path, scale: Scale) -> Iterator[Row]:
     def tar() -> measure.Step:
         return measure.command(["tar", "cf", top / "t.tar", "-C", source, "."])
 
-    new, foil = measure.fastest(scale.rounds, put_new, tar)
+    new, foil, hashed, packed = measure.fastest(
+        scale.rounds,
+        put_new,
+        tar,
+        lambda: measure.in_child(lambda: floors.read_and_hash(source)),
+        lambda: measure.in_child(lambda: floors.and_compress(source)),
+    )
     store = stores[-1]
     yield row("tar cf", foil)
+    yield versus("read and hash, nothing else", hashed, "tar cf", foil)
+    yield versus("read, hash and compress, nothing else", packed, "tar cf", foil)
     taken = f"store/raw {measure.disk_bytes(store) / raw:.3f}"
     yield versus(f"put of {scale.small_files}", new, "tar cf", foil, at_most=1.5, note=taken)
     again, listed = measure.fastest(

@@ -20,7 +20,7 @@ from pfslib.model.nodes import PIECE_MAX, Piece
 PACK_BYTES: Final = 48 * 1024
 """A pack is closed when it holds this much: 32 to 64 KiB compress well and inflate fast."""
 
-SPILL_BYTES: Final = 48 << 20
+SPILL_BYTES: Final = 32 << 20
 """Plain bytes held before they are written: one sync a spill. While one is being written the next
 fills up: with the frames of both, and what LMDB has still to write, memory is up to five times
 this."""
@@ -84,7 +84,7 @@ class Ingest:
         """Add a small content, to be packed with its neighbours; returns its digest."""
         assert len(data) <= PIECE_MAX
         digest = piece_digest(data)
-        if not self._is_known(digest):
+        if not (digest in self._unsure or digest in self._known or digest in self._spilled):
             self._doubt(digest, data, len(data))
         return digest
 
@@ -107,7 +107,7 @@ class Ingest:
     def add_chunk(self, chunk: memoryview) -> Piece:
         """Add one chunk of a large content, which was cut already."""
         digest, size = piece_digest(chunk), len(chunk)
-        if not self._is_known(digest):
+        if not (digest in self._unsure or digest in self._known or digest in self._spilled):
             self._doubt(digest, _Chunk(raw_frame((chunk,)), ((digest, 0, size),), size), size)
         return Piece(size, digest)
 
@@ -154,9 +154,6 @@ class Ingest:
         self.written()
 
     # --- inside --------------------------------------------------------------------------
-
-    def _is_known(self, digest: bytes) -> bool:
-        return digest in self._unsure or digest in self._known or digest in self._spilled
 
     def _doubt(self, digest: bytes, what: bytes | _Chunk, size: int) -> None:
         """Keep what may be stored already, until there is enough of it to look it up in one go."""

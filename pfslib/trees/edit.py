@@ -34,7 +34,7 @@ class Op(IntEnum):
 _JOINS: Final = (Op.APPEND, Op.WRITE)
 
 
-class Edit(msgspec.Struct, array_like=True, frozen=True):
+class Edit(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One change to a tree, as staged in an open commit."""
 
     op: int
@@ -86,7 +86,7 @@ class _Put:
         fresh: Something was deleted at its place before.
         emptied: Changes at its place before, which must have left nothing of a directory.
         joined: What goes into it, in order; into what was put first, if anything was. Each with the
-            offset it is written at, None for the end.
+            offset it is written at, None for the end. None, without a list, for most.
         whole: Nothing of what was there before is kept: something was put first, or deleted.
         written: Bytes that the edits wrote.
     """
@@ -97,12 +97,14 @@ class _Put:
         self.entry = entry
         self.fresh = fresh
         self.emptied = emptied
-        self.joined: list[tuple[Content, int | None]] = []
+        self.joined: list[tuple[Content, int | None]] | None = None
         self.whole = True
         self.written = entry.size
 
     def join(self, entry: Entry, offset: int | None) -> None:
         """Add to what is put, or write over a part of it."""
+        if self.joined is None:
+            self.joined = []
         self.joined.append((Content(entry.size, entry.content), offset))
         self.written += entry.size
         self.entry = msgspec.structs.replace(
@@ -265,7 +267,7 @@ def _lay_join(place: _Changes, entry: Entry, edit: Edit) -> None:
     if isinstance(before, _Put):
         check_joinable(before.entry, edit.path)
         if not before.joined:
-            before.joined.append((Content(before.entry.size, before.entry.content), None))
+            before.joined = [(Content(before.entry.size, before.entry.content), None)]
         before.join(entry, offset)
         return
     nothing = msgspec.structs.replace(entry, kind=Kind.FILE, size=0, content=b"")

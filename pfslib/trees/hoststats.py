@@ -129,14 +129,15 @@ class DirectoryStats:
         self._pages = pages
         self._page: dict[bytes, StatRow] = {}
         self._last = b""
+        self._ended = False
         self._old: dict[bytes, tuple[bytes, int]] = {}
         self._rows: list[StatRow] = []
         self._since_ns = time.time_ns()
 
     def find(self, name: bytes) -> StatRow | None:
         """The row of a name, which is greater than those asked for before."""
-        while name > self._last and self._next_page():
-            pass
+        while not self._ended and name > self._last:
+            self._next_page()
         return None if self._forget else self._page.get(name)
 
     def keep(self, row: StatRow) -> None:
@@ -154,21 +155,21 @@ class DirectoryStats:
 
     def close(self) -> None:
         """Hand in what has changed."""
-        while self._next_page():
-            pass
+        while not self._ended:
+            self._next_page()
         if self._rows:
             self._end_page()
         for key, (_, count) in self._old.items():
             self._stats.change(key, None, -count)
 
-    def _next_page(self) -> bool:
+    def _next_page(self) -> None:
         try:
             pair = next(self._pages, None)
         except CorruptionError:  # only a cache
             pair = None
         if pair is None:
-            self._page = {}
-            return False
+            self._page, self._ended = {}, True
+            return
         key, value = pair
         try:
             rows = unpack(list[StatRow], value)
@@ -177,7 +178,6 @@ class DirectoryStats:
         self._old[key] = (value, len(rows))
         self._page = {row.name: row for row in rows}
         self._last = rows[-1].name if rows else b""
-        return True
 
     def _end_page(self) -> None:
         key = self._prefix + self._rows[0].name
