@@ -96,7 +96,9 @@ class OpenCommit(ReadVerbs):
         """Write a file, or a whole directory of the host.
 
         A directory is laid over what is there: files that it does not have stay. Its files that
-        are unchanged since they were last put, by inode, size and times, are not read again.
+        are unchanged since they were last put, by inode, size and times, are not read again; what
+        is written through a memory mapping may change none of these for half a minute. A file is
+        read as far as it went when it was looked at, so that a growing log has an end.
 
         Args:
             path: Where, in the commit; directories above it come with it.

@@ -18,7 +18,7 @@ from pfslib.pipelines.runner import Runner
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
 from pfslib.trees.edit import apply_edits
-from pfslib.trees.hosttree import read_tree
+from pfslib.trees.hosttree import TreeReader
 
 if TYPE_CHECKING:
     from pfslib.kv.protocol import KV
@@ -181,7 +181,7 @@ class WorkVerbs:
         """
         check_image_name(name)
         writer = ContentWriter(self.kv)
-        edits = list(read_tree(Path(directory), writer))
+        edits = list(TreeReader(writer, leave_out=self.path).read(Path(directory), ()))
         now_ns = time.time_ns()
         with writer.writing() as txn:
             empty = empty_directory(txn, mtime_ns=now_ns, origin=b"")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,7 +14,6 @@ from pfslib.model.nodes import PIECE_MAX, Content, Entry, Kind
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.tally import Tally
 
-_BLOCK: Final = 8 << 20
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 _TIME_MIN: Final = -(1 << 63)
@@ -60,7 +60,7 @@ def read_file_at(
     writer: ContentWriter,
     tally: Tally,
     shown: Callable[[], str],
-) -> Read:
+) -> Read | None:
     """Read the file of a name in an open directory; a link is not followed.
 
     Args:
@@ -71,10 +71,16 @@ def read_file_at(
         tally: Counts what is read.
         shown: The path, for the error's sake.
 
+    Returns:
+        What was read; None if the file is gone by now.
+
     Raises:
         UnsupportedFileError: The name is a device's, fifo's or socket's by now.
     """
-    file = os.open(name, _FILE_FLAGS, dir_fd=fd)
+    try:
+        file = os.open(name, _FILE_FLAGS, dir_fd=fd)
+    except FileNotFoundError:
+        return None
     try:
         size = status.st_size
         if size <= PIECE_MAX:  # the usual case, and the one of which there are many
@@ -158,23 +164,17 @@ def _same(before: os.stat_result, after: os.stat_result) -> bool:
 
 
 def _read_content(fd: int, status: os.stat_result, writer: ContentWriter, tally: Tally) -> Content:
-    if status.st_size <= PIECE_MAX:
-        # One read takes a small file whole, but of some file systems; or it has grown meanwhile.
-        data = os.read(fd, status.st_size + 1)
-        whole = len(data) == status.st_size
-        content = writer.add_bytes(data) if whole else writer.add_blocks(_blocks(fd, data))
-        tally.add(size=content.size)
-        return content
+    """Read as much as the file had when it was looked at: it may grow faster than it is read.
+
+    Files that the kernel makes up as they are read, such as those of /proc, claim to be empty.
+    """
+    left = status.st_size or sys.maxsize
 
     def readinto(target: memoryview) -> int:
-        count = os.readv(fd, [target])
+        nonlocal left
+        count = os.readv(fd, [target[:left]])
+        left -= count
         tally.add(size=count)
         return count
 
     return writer.add_stream(readinto)
-
-
-def _blocks(fd: int, head: bytes) -> Iterator[bytes]:
-    yield head
-    while block := os.read(fd, _BLOCK):
-        yield block

@@ -4,31 +4,41 @@ A cache: it may be dropped at any time, and what it names may have been collecte
 is recognised by device, inode, size, and times of change in nanoseconds. One that had just been
 changed when it was read is not remembered at all: the next change could fall on the same tick of
 the file system's clock (git calls such a file racy).
+
+What no time tells is missed: a page that is written through a mapping changes the file's time when
+it is first written, and not again before the kernel has put it on the disk. Such files want
+`reread`.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 from zlib import crc32
 
 import msgspec
 
-from pfslib.kv.protocol import KV, Pair, WriteTxn
+from pfslib.kv.protocol import KV, Pair
 from pfslib.kv.short_reads import ShortReads
 from pfslib.kv.tables import Table, number_key
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.errors import CorruptionError
 from pfslib.trees.hostfile import clamped
 
+_log = logging.getLogger("pfslib")
+
 RACY_NS: Final = 2 * 10**9
 """Coarser than the clock of any file system worth the name: that of FAT."""
 
-ROWS_MAX: Final = 2_000_000
+ROWS_MAX: Final = 20_000_000
 """Files remembered, of all directories; about 90 bytes each. One more, and all are forgotten."""
+
+_FORGOTTEN_AT_ONCE: Final = 2_000
 
 _PAGE_ENDS_MASK: Final = 63
 _PAGE_ROWS_MAX: Final = 256
@@ -94,24 +104,30 @@ class HostStats:
         if not self._pending:
             return
         with self._kv.write() as txn:
+            for key, value in self._pending.items():
+                if value is None:
+                    txn.delete(Table.STATS, key)
+                else:
+                    txn.put(Table.STATS, key, value)
             rows = int.from_bytes(txn.get(Table.META, _COUNTER) or b"", "big") + self._added_rows
-            if rows > ROWS_MAX:
-                forget_stats(txn)
-                rows = 0
-            else:
-                for key, value in self._pending.items():
-                    if value is None:
-                        txn.delete(Table.STATS, key)
-                    else:
-                        txn.put(Table.STATS, key, value)
             txn.put(Table.META, _COUNTER, number_key(max(rows, 0)))
         self._pending, self._pending_bytes, self._added_rows = {}, 0, 0
+        if rows > ROWS_MAX:
+            _log.info("forgetting what %d host files held: more than %d", rows, ROWS_MAX)
+            forget_stats(self._kv)
 
 
-def forget_stats(txn: WriteTxn) -> None:
-    """Drop every row; the next puts read all files again."""
-    for key in [key for key, _ in txn.scan(Table.STATS)]:
-        txn.delete(Table.STATS, key)
+def forget_stats(kv: KV) -> None:
+    """Drop every row, a bounded transaction at a time; the next puts read all files again."""
+    with kv.write() as txn:
+        txn.put(Table.META, _COUNTER, number_key(0))
+    while True:
+        with kv.write() as txn:
+            keys = list(islice(txn.keys(Table.STATS), _FORGOTTEN_AT_ONCE))
+            for key in keys:
+                txn.delete(Table.STATS, key)
+        if len(keys) < _FORGOTTEN_AT_ONCE:
+            return
 
 
 class DirectoryStats:

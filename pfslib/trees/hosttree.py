@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
 from pfslib.kv.protocol import ReadTxn
-from pfslib.model.errors import PathClashError, UnsupportedFileError
+from pfslib.model.errors import PathClashError, PfsError, UnsupportedFileError
 from pfslib.model.nodes import Content, Entry
 from pfslib.model.paths import DEPTH_MAX, join_path, to_text
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.edit import Edit, Op
-from pfslib.trees.hostfile import check_supported, entry_of_status, kind_of, read_file_at
+from pfslib.trees.hostfile import Read, check_supported, entry_of_status, kind_of, read_file_at
 from pfslib.trees.hoststats import DirectoryStats, HostStats
 from pfslib.trees.lookup import Ascending, find_entry
 from pfslib.trees.nodestore import TreeCache
@@ -117,79 +117,115 @@ class TreeReader:
             self._stats.save()
 
     def _directory(self, fd: int, below: Parts, old: Entry | None) -> Iterator[Edit]:
-        if len(self._at) + len(below) >= DEPTH_MAX:
-            raise UnsupportedFileError(
-                self._shown(below), f"is deeper than {DEPTH_MAX} directories"
-            )
-        if old is not None and not old.is_dir:
-            self._clash(below, "it is a file: nothing can be put below it")
+        self._check_directory(below, old)
         rows = self._stats.directory(os.fstat(fd)) if self._stats is not None else None
         base = None
         if self._base is not None and old is not None:
             base = Ascending(self._base.txn, old, self._base.cache)
-        above = (*self._at, *below)
-        for name in sorted([name.encode(_ENCODING, _ERRORS) for name in os.listdir(fd)]):
-            try:
-                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            except FileNotFoundError:  # removed meanwhile
-                continue
-            if _identity(status) == self._leave_out:
-                self.skipped.append(self._shown((*below, name)))
+        for name in self._names(fd, below):
+            path = (*below, name)
+            status = self._status(fd, path)
+            if status is None:
                 continue
             before = base.find(name) if base is not None else None
             if stat.S_ISDIR(status.st_mode):
-                child = os.open(name, _DIRECTORY_FLAGS, dir_fd=fd)
-                try:
-                    yield from self._directory(child, (*below, name), before)
-                finally:
-                    os.close(child)
+                yield from self._subdirectory(fd, path, before)
                 continue
-            entry = self._entry(fd, below, name, status, rows, before)
+            try:
+                entry = self._entry(fd, path, status, rows, before)
+            except PfsError:
+                raise
+            except OSError as error:
+                raise self._named(error, path) from None
             if entry is not None:
-                yield Edit(Op.PUT, (*above, name), entry)
+                yield Edit(Op.PUT, (*self._at, *path), entry)
         if rows is not None:
             rows.close()
+
+    def _check_directory(self, path: Parts, old: Entry | None) -> None:
+        if len(self._at) + len(path) >= DEPTH_MAX:
+            raise UnsupportedFileError(self._shown(path), f"is deeper than {DEPTH_MAX} directories")
+        if old is not None and not old.is_dir:
+            self._clash(path, "it is a file: nothing can be put below it")
+
+    def _names(self, fd: int, below: Parts) -> list[bytes]:
+        try:
+            names = os.listdir(fd)
+        except OSError as error:
+            raise self._named(error, below) from None
+        return sorted([name.encode(_ENCODING, _ERRORS) for name in names])
+
+    def _subdirectory(self, fd: int, path: Parts, old: Entry | None) -> Iterator[Edit]:
+        try:
+            child = os.open(path[-1], _DIRECTORY_FLAGS, dir_fd=fd)
+        except FileNotFoundError:  # removed meanwhile
+            return
+        except OSError as error:
+            raise self._named(error, path) from None
+        try:
+            yield from self._directory(child, path, old)
+        finally:
+            os.close(child)
+
+    def _status(self, fd: int, path: Parts) -> os.stat_result | None:
+        """What a name stands for; None if nothing is to be put for it."""
+        try:
+            status = os.stat(path[-1], dir_fd=fd, follow_symlinks=False)
+        except FileNotFoundError:  # removed meanwhile
+            return None
+        except OSError as error:
+            raise self._named(error, path) from None
+        if _identity(status) == self._leave_out:
+            self.skipped.append(self._shown(path))
+            return None
+        return status
 
     def _entry(
         self,
         fd: int,
-        below: Parts,
-        name: bytes,
+        path: Parts,
         status: os.stat_result,
         rows: DirectoryStats | None,
         old: Entry | None,
     ) -> Entry | None:
         """The entry to put for a file or link; None if nothing needs to be."""
         if old is not None and old.is_dir:
-            self._clash((*below, name), "it is a directory: delete it first")
+            self._clash(path, "it is a directory: delete it first")
         if rows is not None:
-            row = rows.find(name)
+            row = rows.find(path[-1])
             if row is not None and row.is_of(status):
                 same = old is not None and _is_entry(old, row.size, row.ref, status)
                 content = Content(row.size, row.ref)
                 if same or self._writer.rely_on(content):
                     rows.keep(row)
                     self._tally.add(files=1, size=row.size)
-                    return None if same else entry_of_status(content, status, name)
-        if stat.S_ISREG(status.st_mode):
-            content, status, steady = read_file_at(
-                fd, name, status, self._writer, self._tally, lambda: self._shown((*below, name))
-            )
-        elif stat.S_ISLNK(status.st_mode):
-            content, steady = self._read_link(fd, (*below, name)), True
-            self._tally.add(size=content.size)
-        else:
-            shown = self._shown((*below, name))
-            if not self._skip_special:
-                check_supported(status, shown)
-            self.skipped.append(shown)
+                    return None if same else entry_of_status(content, status, path[-1])
+        read = self._read(fd, path, status)
+        if read is None:
             return None
+        content, status, steady = read
         self._tally.add(files=1)
         if rows is not None and steady and content.size == status.st_size:
-            rows.note(name, status, content.ref)
+            rows.note(path[-1], status, content.ref)
         if old is not None and _is_entry(old, content.size, content.ref, status):
             return None
-        return entry_of_status(content, status, name)
+        return entry_of_status(content, status, path[-1])
+
+    def _read(self, fd: int, path: Parts, status: os.stat_result) -> Read | None:
+        """What is in a file or link; None if there is nothing to put."""
+        if stat.S_ISREG(status.st_mode):
+            return read_file_at(
+                fd, path[-1], status, self._writer, self._tally, lambda: self._shown(path)
+            )
+        if stat.S_ISLNK(status.st_mode):
+            content = self._read_link(fd, path)
+            self._tally.add(size=content.size)
+            return Read(content, status, steady=True)
+        shown = self._shown(path)
+        if not self._skip_special:
+            check_supported(status, shown)
+        self.skipped.append(shown)
+        return None
 
     def _read_link(self, fd: int, path: Parts) -> Content:
         target = os.readlink(path[-1], dir_fd=fd)
@@ -201,6 +237,11 @@ class TreeReader:
 
     def _clash(self, path: Parts, why: str) -> NoReturn:
         raise PathClashError(join_path((*self._at, *path)), why)
+
+    def _named(self, error: OSError, path: Parts) -> OSError:
+        """The error, telling the whole path instead of a name in some directory."""
+        error.filename = self._shown(path)
+        return error
 
     def _shown(self, path: Parts) -> str:
         return to_text(b"/".join((self._top, *path)))

@@ -318,6 +318,85 @@ def test_a_file_that_is_removed_while_the_directory_is_read_is_not_there(
     assert content(put(repo, tree)) == host_content(tree)
 
 
+def test_what_is_removed_between_a_look_and_its_opening_is_not_there(
+    repo: Repo, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "going").mkdir()
+    real = os.open
+
+    def removing(name, flags, *args, **options):
+        if name == b"big":
+            (tree / "big").unlink()
+        if name == b"going":
+            (tree / "going").rmdir()
+        return real(name, flags, *args, **options)
+
+    monkeypatch.setattr("os.open", removing)
+    made = put(repo, tree)
+    monkeypatch.undo()
+    assert not (tree / "big").exists()
+    assert not (tree / "going").exists()
+    assert content(made) == host_content(tree)
+
+
+@pytest.mark.parametrize("size", [1, 20_000, 3_000_000])
+def test_a_file_that_grows_as_fast_as_it_is_read_has_an_end(
+    repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * size)
+    real = os.readv
+
+    def readv(fd, buffers):
+        with log.open("ab") as file:
+            file.write(b"y" * 1_000_000)
+        return real(fd, buffers)
+
+    monkeypatch.setattr(hostfile.os, "readv", readv)
+    monkeypatch.setattr(hostfile.os, "read", lambda fd, count: os.pread(fd, count, 0) + b"y")
+    with repo.commit() as commit:
+        commit.put_file("/log", log)
+    made = commit.commit
+    assert made is not None
+    assert log.read_bytes().startswith(made.get_file("/log"))
+    assert made.inspect_file("/log").size < 2 * size + 3_000_000
+
+
+def test_a_file_that_the_kernel_makes_up_is_read_to_its_end(repo: Repo) -> None:
+    with repo.commit() as commit:
+        commit.put_file("/version", Path("/proc/version"))
+    assert commit.commit is not None
+    assert commit.commit.get_file("/version") == Path("/proc/version").read_bytes()
+
+
+def test_errors_of_the_host_name_the_whole_path(
+    repo: Repo, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def refusing(name, flags, *args, **options):
+        if name in {b"secret", b"closed"}:
+            raise PermissionError(13, "Permission denied", name)
+        return real(name, flags, *args, **options)
+
+    monkeypatch.setattr("os.open", refusing)
+    for deep, what in (("d/secret", "file"), ("d/closed", "directory")):
+        path = tree / deep
+        path.write_bytes(b"1" * 200) if what == "file" else path.mkdir()
+        with pytest.raises(PermissionError) as raised:
+            put(repo, tree)
+        assert raised.value.filename == str(path)
+        path.unlink() if what == "file" else path.rmdir()
+
+
+def test_an_image_made_of_the_working_directory_leaves_the_store_out(
+    store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / "tool").write_text("#!/bin/sh\n")
+    assert store.path.parent == tmp_path
+    assert store.create_image("here", tmp_path).root.files == 1
+
+
 # --- special files ---------------------------------------------------------------------------
 
 
