@@ -20,6 +20,7 @@ from pfslib.kv.lmdb_txn import LmdbReadTxn, LmdbWriteTxn
 from pfslib.kv.opened_store import CHANGES, OpenedStore, changes_of
 from pfslib.kv.presence import alone
 from pfslib.kv.protocol import Room
+from pfslib.kv.readers_file import prepare_readers_file
 from pfslib.kv.room import room_needed
 from pfslib.kv.tables import Table, number_key
 from pfslib.model.errors import BusyError, StoreClosedError
@@ -228,7 +229,12 @@ def _copy(directory: Path, target: Path) -> None:
 
 
 def create_environment(directory: Path) -> None:
-    """Make the data file, and all that stands around it, in an empty directory, durably."""
+    """Make the data file, and all that stands around it, in an empty directory, durably.
+
+    Raises:
+        StoreFullError, OSError: No room for it.
+    """
+    prepare_readers_file(directory)
     env = open_environment(directory)
     try:
         with translated(partial(translation, directory)):

@@ -1,9 +1,6 @@
-"""ModelTree and ModelStore: what a store must do, said in dicts, to hold a real one against."""
+"""ModelTree: what a commit must hold, said in a dict, to hold a real one against."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from pfslib.api.commit import Commit
 from pfslib.model.errors import PathClashError
@@ -37,6 +34,14 @@ class ModelTree:
         """Add to a file; as `put` when there is none."""
         self.put(path, self.files.get(path, b"") + data)
 
+    def write_at(self, path: Parts, offset: int, data: bytes) -> None:
+        """Write over a part of a file, which begins as an empty one; a gap becomes zeros."""
+        old = self.files.get(path, b"")
+        if data:
+            old = old.ljust(offset, b"\0")
+            data = old[:offset] + data + old[offset + len(data) :]
+        self.put(path, data or old)
+
     def delete(self, path: Parts) -> None:
         """Remove a file or directory, if there is one."""
         for known in [known for known in self.files if known[: len(path)] == path]:
@@ -69,6 +74,16 @@ class ModelTree:
         """Whether there are files below a path."""
         return any(known[: len(path)] == path for known in self.files if len(known) > len(path))
 
+    def there_is(self, path: Parts) -> bool:
+        """Whether a file or directory is at a path; the root always is."""
+        return path in self.files or not path or self.is_directory(path)
+
+    def at(self, path: Parts) -> bytes | dict[Parts, bytes] | None:
+        """The content of a file, or what is below a directory; None if nothing is there."""
+        if path in self.files:
+            return self.files[path]
+        return self.below(path) if self.there_is(path) else None
+
     def directories(self) -> set[Parts]:
         """Every directory but the root."""
         return {path[:depth] for path in self.files for depth in range(1, len(path))}
@@ -77,43 +92,6 @@ class ModelTree:
         for depth in range(1, len(path)):
             if path[:depth] in self.files:
                 raise PathClashError(repr(path[:depth]), "it is a file")
-
-
-class ModelCommit(NamedTuple):
-    """A finished commit."""
-
-    id: str
-    tree: ModelTree
-
-
-class ModelStore:
-    """Branches of repos and their commits, the oldest first."""
-
-    def __init__(self) -> None:
-        self.branches: dict[tuple[str, str], list[ModelCommit]] = {}
-        self.repos: set[str] = set()
-
-    def head(self, repo: str, branch: str) -> ModelTree:
-        """The tree that a new commit on the branch begins with."""
-        commits = self.branches.get((repo, branch))
-        return commits[-1].tree.copy() if commits else ModelTree()
-
-    def publish(self, repo: str, branch: str, commit_id: str, tree: ModelTree) -> None:
-        """Make a commit."""
-        commits = self.branches.setdefault((repo, branch), [])
-        commits.append(ModelCommit(commit_id, tree.copy()))
-
-    def drop_repo(self, repo: str) -> None:
-        """Remove a repo with its branches."""
-        self.repos.discard(repo)
-        for place in [place for place in self.branches if place[0] == repo]:
-            del self.branches[place]
-
-    def commits(self) -> Iterator[tuple[str, str, int, ModelCommit]]:
-        """Every commit with its repo, branch and number."""
-        for (repo, branch), commits in sorted(self.branches.items()):
-            for number, commit in enumerate(commits):
-                yield repo, branch, number, commit
 
 
 def assert_same(commit: Commit, model: ModelTree) -> None:
