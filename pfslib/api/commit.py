@@ -18,6 +18,7 @@ from pfslib.kv.short_reads import ShortReads
 from pfslib.model.errors import CommitNotFoundError
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.paths import split_path
+from pfslib.trees.damage import damage_of
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
@@ -161,8 +162,9 @@ class Commit(ReadVerbs):
         Cost: one look-up of the path for each commit of the history, as the iterator goes on.
         """
         txn, cache = ShortReads(self._store.kv), self._store.cache
-        for record, old, new in find_changes(txn, self.record, split_path(path), cache):
-            yield FoundCommit.of(Commit(self._store, record), old, new)
+        with damage_of(f"{self.tree.where}, or of one before it", path):
+            for record, old, new in find_changes(txn, self.record, split_path(path), cache):
+                yield FoundCommit.of(Commit(self._store, record), old, new)
 
     # --- differences ---------------------------------------------------------------------
 

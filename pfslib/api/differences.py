@@ -19,8 +19,8 @@ from pfslib.model.errors import (
 )
 from pfslib.model.nodes import Entry, Kind
 from pfslib.model.paths import join_path, split_path, to_text
+from pfslib.trees.damage import damage_of
 from pfslib.trees.diff import Difference, diff
-from pfslib.trees.filereader import read_file
 from pfslib.trees.lookup import find_entry
 
 if TYPE_CHECKING:
@@ -66,14 +66,23 @@ def diff_commits(store: Store, old: Commit | None, new: Commit, path: str) -> It
     """See ``Commit.diff``."""
     before, after = _both(store, old, new, path)
     rows = diff(ShortReads(store.kv), before, after, store.cache, at=split_path(path))
-    return map(DiffEntry.of, rows)
+    return _named(map(DiffEntry.of, rows), old, new, path)
+
+
+def _named(
+    rows: Iterator[DiffEntry], old: Commit | None, new: Commit, path: str
+) -> Iterator[DiffEntry]:
+    """The same, but damage that is met says where."""
+    where = f"{new.tree.where}, or {old.tree.where}" if old is not None else new.tree.where
+    with damage_of(where, path):
+        yield from rows
 
 
 def diff_text(store: Store, old: Commit | None, new: Commit, path: str, context: int) -> str:
     """See ``Commit.text_diff``."""
     path = join_path(split_path(path))
     before, after = _both(store, old, new, path)
-    texts = _lines(store, before, path), _lines(store, after, path)
+    texts = _lines(old or new, before, path), _lines(new, after, path)
     labels = f"a{path}" if before else "/dev/null", f"b{path}" if after else "/dev/null"
     if any("\0" in line for line in chain(*texts)):
         return f"Binary files {labels[0]} and {labels[1]} differ\n" if texts[0] != texts[1] else ""
@@ -83,7 +92,7 @@ def diff_text(store: Store, old: Commit | None, new: Commit, path: str, context:
     )
 
 
-def _lines(store: Store, entry: Entry | None, path: str) -> list[str]:
+def _lines(commit: Commit, entry: Entry | None, path: str) -> list[str]:
     if entry is None:
         return []
     if entry.is_dir:
@@ -93,7 +102,7 @@ def _lines(store: Store, entry: Entry | None, path: str) -> list[str]:
             f"{path} has {entry.size} bytes, more than the {TEXT_BYTES_MAX} that are compared",
             hint="export both commits and use a tool for large files",
         )
-    data = read_file(ShortReads(store.kv), entry, 0, None, store.cache)
+    data = commit.tree.read(entry, path=path)
     return [to_text(line) for line in io.BytesIO(data)]  # only a newline ends a line
 
 
@@ -106,8 +115,12 @@ def _both(
         PathNotFoundError: Neither has it.
     """
     parts, txn = split_path(path), ShortReads(store.kv)
-    before = find_entry(txn, old.record.root, parts, store.cache) if old is not None else None
-    after = find_entry(txn, new.record.root, parts, store.cache)
+    before = None
+    if old is not None:
+        with old.tree.naming(path):
+            before = find_entry(txn, old.record.root, parts, store.cache)
+    with new.tree.naming(path):
+        after = find_entry(txn, new.record.root, parts, store.cache)
     if before is None and after is None:
         raise PathNotFoundError(join_path(parts), f"commit {new.id}, nor in what it is compared to")
     return before, after

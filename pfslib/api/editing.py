@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pfslib.commits.finish import finish, fold
@@ -15,6 +15,7 @@ from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.history import OpenCommit as OpenRecord
 from pfslib.model.nodes import Entry
 from pfslib.trees.contents import ContentWriter
+from pfslib.trees.damage import damage_of
 from pfslib.trees.edit import Edit
 from pfslib.trees.spool import MEMORY_MAX, EditSpool
 from pfslib.trees.touched import Touched, check_fits
@@ -48,6 +49,7 @@ class Editing:
     to be read, and at the end.
 
     Attributes:
+        where: What the commit is called in errors.
         writer: Takes the contents of the edits.
         ended: Whether the commit was finished or discarded by way of this.
     """
@@ -55,6 +57,7 @@ class Editing:
     def __init__(self, store: Store, record: OpenRecord, *, durable: bool) -> None:
         self._store = store
         self._repo, self._id = record.repo, record.id
+        self.where = f"open commit {record.repo}@{record.id} on {record.branch}"
         self._durable = durable
         self._edits: list[Edit] = []
         self._touched = Touched()
@@ -72,6 +75,10 @@ class Editing:
         if self.ended:
             with self._store.kv.read() as txn:
                 raise self._gone(txn)
+
+    def naming(self, path: Parts = ()) -> AbstractContextManager[None]:
+        """Let reports of damage that is met inside name a file, and the commit."""
+        return damage_of(self.where, b"/".join(path))
 
     # --- adding --------------------------------------------------------------------------
 
@@ -151,7 +158,8 @@ class Editing:
                 continue
             if touched.touches(edit.path):
                 return False
-            check_fits(txn, now.root, edit, self._store.cache)
+            with self.naming(edit.path):
+                check_fits(txn, now.root, edit, self._store.cache)
         return True
 
     # --- reading -------------------------------------------------------------------------
@@ -206,21 +214,23 @@ class Editing:
         self._forget()
 
     def _fold_with(self, edits: Sequence[Edit]) -> None:
-        fold(self._store.kv, self._repo, self._id, self._store.cache, self.writer, edits)
+        with self.naming():
+            fold(self._store.kv, self._repo, self._id, self._store.cache, self.writer, edits)
 
     def finish(self, *, allow_empty: bool, message: str) -> CommitRecord | None:
         """See `pfslib.commits.finish.finish`."""
         self._look()
-        record = finish(
-            self._store.kv,
-            self._repo,
-            self._id,
-            self._store.cache,
-            self.writer,
-            self._edits,
-            allow_empty=allow_empty,
-            message=message,
-        )
+        with self.naming():
+            record = finish(
+                self._store.kv,
+                self._repo,
+                self._id,
+                self._store.cache,
+                self.writer,
+                self._edits,
+                allow_empty=allow_empty,
+                message=message,
+            )
         self._end()
         return record
 

@@ -215,7 +215,10 @@ class OpenCommit(ReadVerbs):
             return
         while True:
             seen = self._editing.see(parts)
-            if find_entry(ShortReads(self._store.kv), seen.root, parts, self._store.cache) is None:
+            txn, cache = ShortReads(self._store.kv), self._store.cache
+            with self._editing.naming(parts):
+                is_missing = find_entry(txn, seen.root, parts, cache) is None
+            if is_missing:
                 if missing_ok:
                     return
                 raise PathNotFoundError(join_path(parts), f"open commit {self}")
@@ -236,9 +239,10 @@ class OpenCommit(ReadVerbs):
             seen = self._editing.see(())
             txn = ShortReads(self._store.kv)
             gone: list[Parts] = []
-            for parts, _ in glob_entries(txn, seen.root, glob, self._store.cache):
-                if not gone or parts[: len(gone[-1])] != gone[-1]:
-                    gone.append(parts)
+            with self._editing.naming():
+                for parts, _ in glob_entries(txn, seen.root, glob, self._store.cache):
+                    if not gone or parts[: len(gone[-1])] != gone[-1]:
+                        gone.append(parts)
             if gone == [()]:
                 raise InvalidPathError(pattern, "it is the root; `/*` is all that is in it")
             if self._editing.add([Edit(Op.DELETE, parts) for parts in gone], seen):
@@ -303,7 +307,7 @@ class OpenCommit(ReadVerbs):
 
     def _tree(self) -> Tree:
         root = self._editing.see(()).root
-        return Tree(self._store.kv, root, self._store.cache, where=f"open commit {self}")
+        return Tree(self._store.kv, root, self._store.cache, where=self._editing.where)
 
     def _put_tree(
         self,
@@ -327,8 +331,9 @@ class OpenCommit(ReadVerbs):
                 leave_out=self._store.path,
             )
             with EditSpool() as edits:
-                for edit in reader.read(directory, at):
-                    edits.add(edit if op == Op.PUT else _with_op(edit, op))
+                with self._editing.naming(at):
+                    for edit in reader.read(directory, at):
+                        edits.add(edit if op == Op.PUT else _with_op(edit, op))
                 if self._editing.add_all(edits, seen):
                     tally.end()
                     return reader.skipped

@@ -182,6 +182,7 @@ class ReadVerbs:
                 entry,
                 Path(directory),
                 self._store.cache,
+                at=split_path(path),
                 overwrite=overwrite,
                 trust_times=trust_times,
                 progress=progress,

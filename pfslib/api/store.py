@@ -14,11 +14,9 @@ from pfslib.api.info import FileInfo, HeadMove, RepoInfo, when
 from pfslib.api.maintenance_verbs import MaintenanceVerbs
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.repo import Repo
-from pfslib.api.tree_source import TreeSource
+from pfslib.api.tree_source import STORE_PARAMETERS, TreeSource
 from pfslib.api.waiting import rounds
 from pfslib.api.work_verbs import WorkVerbs
-from pfslib.chunks.digest import HASH_NAME
-from pfslib.chunks.split import PARAMETERS
 from pfslib.commits.reflog import read_moves
 from pfslib.commits.refs import get_open, resolve, resolve_open
 from pfslib.commits.repos import (
@@ -345,7 +343,7 @@ def init(path: str | os.PathLike[str]) -> Store:
         AlreadyExistsError: Something is there already.
     """
     directory = Path(path).expanduser().absolute()
-    return Store(create_store(directory, {"hash": HASH_NAME, **PARAMETERS}))
+    return Store(create_store(directory, STORE_PARAMETERS))
 
 
 def open(  # noqa: A001
@@ -370,7 +368,7 @@ def open(  # noqa: A001
     if create and not (directory.is_dir() and any(directory.iterdir())):
         with suppress(AlreadyExistsError):  # another process was faster: open its store
             return init(directory)
-    return Store(check_store(directory), accept_loss=accept_loss)
+    return Store(check_store(directory, STORE_PARAMETERS), accept_loss=accept_loss)
 
 
 def recover(
@@ -391,7 +389,7 @@ def recover(
         CorruptionError: It is damaged.
         Exception: What the check raises; the store goes on taking no writes.
     """
-    directory = check_store(locate_store(path, os.environ))
+    directory = check_store(locate_store(path, os.environ), STORE_PARAMETERS)
     drop_cached_pages(directory)
     with Store(directory) as store:
         check(store)

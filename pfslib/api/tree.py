@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 
 from pfslib.kv.protocol import KV, ReadTxn
-from pfslib.model.errors import CorruptionError, NotADirectoryInCommitError, NotFoundError
+from pfslib.model.errors import NotADirectoryInCommitError, NotFoundError
 from pfslib.model.nodes import DIGEST_SIZE, Entry
 from pfslib.model.paths import join_path, split_path
+from pfslib.trees.damage import damage_of
 from pfslib.trees.directories import root_entry
 from pfslib.trees.filereader import read_file
 from pfslib.trees.lookup import get_entry, scan_directory
@@ -24,6 +25,10 @@ class Tree:
 
     Every call reads in a short transaction of its own, so a Tree kept for long pins nothing of
     LMDB's. Safe to use from several threads.
+
+    Attributes:
+        root: Its root directory.
+        where: What it is called in errors.
     """
 
     def __init__(
@@ -47,7 +52,7 @@ class Tree:
         """
         self._kv = kv
         self._cache = cache
-        self._where = where
+        self.where = where
         self._check_there = check_there
         self.root = root
 
@@ -73,7 +78,7 @@ class Tree:
         """
         parts = split_path(path)
         with self._reading(path) as txn:
-            return get_entry(txn, self.root, parts, self._cache, where=self._where)
+            return get_entry(txn, self.root, parts, self._cache, where=self.where)
 
     def scan(self, path: str | bytes = b"") -> Iterator[Entry]:
         """The entries of a directory, in byte order of their names.
@@ -155,18 +160,9 @@ class Tree:
         """The target of a symbolic link."""
         return self.read(entry)
 
-    @contextmanager
-    def naming(self, path: str | bytes) -> Iterator[None]:
+    def naming(self, path: str | bytes) -> AbstractContextManager[None]:
         """Let reports of damage that is met inside name a file, and what the tree is of."""
-        try:
-            yield
-        except CorruptionError as error:
-            if self._check_there is not None:
-                self._check_there()
-            raise CorruptionError(
-                f"{join_path(split_path(path))} of {self._where} is damaged: {error.message}",
-                hint=error.hint or "`pfs fsck` says what else is",
-            ) from error
+        return damage_of(self.where, path, check_there=self._check_there)
 
     @contextmanager
     def _reading(self, path: str | bytes) -> Iterator[ReadTxn]:

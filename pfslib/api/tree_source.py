@@ -8,14 +8,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from pfslib.api.tree import Tree
+from pfslib.chunks.digest import HASH_NAME
+from pfslib.chunks.split import PARAMETERS
 from pfslib.kv.handle import KVHandle
 from pfslib.kv.lmdb_kv import LmdbKV
 from pfslib.kv.protocol import KV, Hold
 from pfslib.kv.store_dir import check_store
 from pfslib.trees.nodestore import TreeCache
+
+STORE_PARAMETERS: Final = {"hash": HASH_NAME, **PARAMETERS}
+"""What a store's marker says of how contents are named and cut."""
 
 
 class TreeSource:
@@ -86,4 +91,4 @@ def open_trees(path: str | os.PathLike[str]) -> TreeSource:
         StoreNotFoundError: No store there.
         UnknownFormatError: The store was made by a newer pfslib.
     """
-    return TreeSource(check_store(Path(path).absolute()))
+    return TreeSource(check_store(Path(path).absolute(), STORE_PARAMETERS))

@@ -31,6 +31,7 @@ from pfslib.model.history import Commit, OpenCommit
 from pfslib.model.nodes import Content, Entry
 from pfslib.trees.assemble import assemble
 from pfslib.trees.contents import ContentWriter
+from pfslib.trees.damage import damage_at
 from pfslib.trees.edit import Edit, apply_edits, list_joined
 from pfslib.trees.nodestore import TreeCache
 
@@ -139,10 +140,11 @@ def _join(
     """The whole content of each path that the edits append to or write into."""
     if not any(edit.joins for edit in edits):
         return {}
-    return {
-        path: assemble(txn, parts, writer, cache)
-        for path, parts in list_joined(txn, root, edits, cache).items()
-    }
+    joined: dict[Path, Content] = {}
+    for path, parts in list_joined(txn, root, edits, cache).items():
+        with damage_at(path):
+            joined[path] = assemble(txn, parts, writer, cache)
+    return joined
 
 
 def publish(txn: WriteTxn, folded: OpenCommit, *, error: str = "") -> Commit:

@@ -46,12 +46,16 @@ def locate_store(path: str | os.PathLike[str] | None, environ: Mapping[str, str]
     raise StoreNotFoundError(str(here), "and the directories above it hold no store")
 
 
-def check_store(path: Path) -> Path:
+def check_store(path: Path, parameters: Mapping[str, object]) -> Path:
     """The real path of a store that this library can open.
+
+    Args:
+        path: Where it should be.
+        parameters: What shapes the format: a store made with others is not understood.
 
     Raises:
         StoreNotFoundError: Nothing there, or no store.
-        UnknownFormatError: A store of another format version.
+        UnknownFormatError: A store of another format version, or with other parameters.
         CorruptionError: The format marker or the data file is damaged or missing.
         InvalidInputError: The path is not UTF-8.
     """
@@ -63,7 +67,10 @@ def check_store(path: Path) -> Path:
     if not marker.is_file():
         raise StoreNotFoundError(str(path))
     try:
-        found = json.loads(marker.read_text("utf-8"))["format"]
+        said = json.loads(marker.read_text("utf-8"))
+        found = said["format"]
+        if found == FORMAT_VERSION:  # what else another one says is not for us to read
+            _check_parameters(path, {name: said[name] for name in parameters}, parameters)
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptionError(f"store {path}: its format marker cannot be read") from error
     if found != FORMAT_VERSION:
@@ -74,6 +81,13 @@ def check_store(path: Path) -> Path:
         raise CorruptionError(f"store {path}: its data file {DATA_FILE} is missing or empty")
     _check_utf8(path)
     return path.resolve()
+
+
+def _check_parameters(path: Path, found: Mapping[str, object], known: Mapping[str, object]) -> None:
+    for name, value in known.items():
+        if found[name] != value:
+            other = f"{FORMAT_VERSION} with {name} {found[name]}"
+            raise UnknownFormatError(str(path), other, f"{FORMAT_VERSION} with {name} {value}")
 
 
 def create_store(path: Path, parameters: Mapping[str, object]) -> Path:

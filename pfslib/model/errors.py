@@ -412,17 +412,24 @@ class StoreFullError(PfsError, OSError):
 
 
 class CorruptionError(PfsError, OSError):
-    """Stored bytes are not what was written."""
+    """Stored bytes are not what was written.
+
+    Attributes:
+        file: Path of the damaged file or directory; empty if none was read.
+        of: What it is the path in, such as a commit; empty if that is not known.
+    """
 
     exit_code = 14
+    file: str = ""
+    of: str = ""
 
 
 class UnknownFormatError(CorruptionError):
     """The store was made by a newer, or a much older, pfslib."""
 
-    def __init__(self, path: str, found: object, known: int) -> None:
+    def __init__(self, path: str, found: object, known: object) -> None:
         self.path, self.found, self.known = path, found, known
-        older = isinstance(found, int) and found < known
+        older = isinstance(found, int) and isinstance(known, int) and found < known
         super().__init__(
             f"store {path} has format {found}, this pfslib knows format {known}",
             hint="export what it holds with the pfslib that made it, and put that into a new store"

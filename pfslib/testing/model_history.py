@@ -130,9 +130,8 @@ class ModelHistory:
             self._move(place, "")
         for commit in self.of_repo(repo):
             del self.commits[commit.id]
-        for table in (self.tags, self.opened):
-            for place in [place for place in table if place[0] == repo]:
-                del table[place]  # type: ignore[attr-defined] # both are dicts
+        self.tags = {place: at for place, at in self.tags.items() if place[0] != repo}
+        self.opened = {place: at for place, at in self.opened.items() if place[0] != repo}
         self.repos.discard(repo)
         return removal
 
@@ -177,7 +176,9 @@ class ModelHistory:
         self._check_unneeded(commit)
         heads = tuple(f"{repo}@{name}" for repo, name in self._heads(commit))
         this = (f"{commit.repo}@{commit.id}",)
-        return Removal(commits=this, **{"moved" if commit.parent else "branches": heads})
+        if commit.parent:
+            return Removal(commits=this, moved=heads)
+        return Removal(commits=this, branches=heads)
 
     def drop(self, commit: ModelCommit) -> Removal:
         """Remove a commit without children."""

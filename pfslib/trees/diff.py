@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.nodes import Child, Entry
+from pfslib.trees.damage import damage_at
 from pfslib.trees.nodestore import TreeCache, get_directory_node
 from pfslib.trees.walk import Parts
 
@@ -94,11 +95,13 @@ def _below(
     txn: ReadTxn, path: Parts, old: Entry | None, new: Entry | None, cache: TreeCache
 ) -> Iterator[Difference]:
     """The entries of two directories, but for those in runs that both have."""
-    left, right = _Cursor(txn, old, cache), _Cursor(txn, new, cache)
+    with damage_at(path):
+        left, right = _Cursor(txn, old, cache), _Cursor(txn, new, cache)
     while True:
         a, b = left.peek(), right.peek()
         if isinstance(a, Child) or isinstance(b, Child):
-            _step(left, a, right, b)
+            with damage_at(path):
+                _step(left, a, right, b)
         elif a is None and b is None:
             return
         elif b is None or (a is not None and a.name < b.name):

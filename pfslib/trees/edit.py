@@ -17,6 +17,7 @@ from pfslib.model.errors import IsADirectoryInCommitError, PathClashError, Wrong
 from pfslib.model.nodes import Content, Entry, Kind
 from pfslib.model.paths import join_path
 from pfslib.trees.assemble import Patchwork
+from pfslib.trees.damage import damage_at
 from pfslib.trees.directories import Change, empty_directory, write_directory
 from pfslib.trees.lookup import find_child
 from pfslib.trees.nodestore import TreeCache
@@ -176,11 +177,13 @@ def _collect_joined(
     for name, change in changes.children.items():
         below = (*path, name)
         if isinstance(change, _Changes):
-            inside = change.base if change.fresh else _find(txn, base, name, cache)
+            with damage_at(path):
+                inside = change.base if change.fresh else _find(txn, base, name, cache)
             _collect_joined(txn, inside, change, below, found, cache)
         elif change is not None and change.joined:
             parts = found[below] = Patchwork()
-            old = None if change.whole else _find(txn, base, name, cache)
+            with damage_at(path):
+                old = None if change.whole else _find(txn, base, name, cache)
             if old is not None and not (old.is_dir and change.emptied is not None):
                 check_joinable(old, below)
                 parts.append(Content(old.size, old.content))
@@ -336,6 +339,12 @@ class _Writer:
         self, base: Entry | None, changes: _Changes, name: bytes, path: tuple[bytes, ...]
     ) -> Entry | None:
         """The changed directory; None when nothing is left in it."""
+        with damage_at(path):
+            return self._directory(base, changes, name, path)
+
+    def _directory(
+        self, base: Entry | None, changes: _Changes, name: bytes, path: tuple[bytes, ...]
+    ) -> Entry | None:
         rows: list[Change] = []
         for child in sorted(changes.children):
             old = find_child(self._txn, base, child, self._cache) if base is not None else None

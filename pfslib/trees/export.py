@@ -18,6 +18,7 @@ from pfslib.kv.protocol import ReadTxn
 from pfslib.model.errors import AlreadyExistsError, BusyError
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import to_text
+from pfslib.trees.damage import damage_at
 from pfslib.trees.hostwriter import HostWriter, is_executable, naming
 from pfslib.trees.lookup import find_child, scan_directory
 from pfslib.trees.nodestore import TreeCache
@@ -45,6 +46,7 @@ def export_tree(
     target: Path,
     cache: TreeCache,
     *,
+    at: tuple[bytes, ...] = (),
     overwrite: bool = False,
     trust_times: bool = False,
     progress: Progress | None = None,
@@ -56,6 +58,7 @@ def export_tree(
         directory: What to write.
         target: Where to; made when it is not there. What else is in it stays.
         cache: What is remembered of trees.
+        at: Its path in the tree, for reports of damage.
         overwrite: Replace files that differ, instead of refusing.
         trust_times: Take files of the right size, mode and time for what they should be, unread.
         progress: Told files and bytes written so far.
@@ -87,7 +90,7 @@ def export_tree(
                 overwrite=overwrite,
                 trusted_after_ns=0 if trust_times else trusted_after_ns,
             )
-            export.directory(top, directory, os.fsencode(target), fresh=False)
+            export.directory(top, directory, os.fsencode(target), at, fresh=False)
     finally:
         os.close(top)
     tally.end()
@@ -201,20 +204,23 @@ class _Export:
         self._trusted_after_ns = trusted_after_ns
         self.skipped = 0
 
-    def directory(self, fd: int, directory: Entry, path: bytes, *, fresh: bool) -> None:
+    def directory(
+        self, fd: int, directory: Entry, path: bytes, at: tuple[bytes, ...], *, fresh: bool
+    ) -> None:
         """Write the entries of a directory into one of the host, which is empty if fresh."""
         before = frozenset() if fresh else frozenset(map(os.fsencode, os.listdir(fd)))
         for entry in scan_directory(self._txn, directory, self._cache):
-            below = path + b"/" + entry.name
+            below, inside = path + b"/" + entry.name, (*at, entry.name)
             known = entry.name in before
             if not entry.is_dir:
-                with naming(below):
+                with damage_at(inside), naming(below):
                     self._file(fd, entry, below, known=known)
                 continue
             with naming(below):
                 child, fresh = self._enter(fd, entry.name, below, known=known)
             try:
-                self.directory(child, entry, below, fresh=fresh)
+                with damage_at(inside):
+                    self.directory(child, entry, below, inside, fresh=fresh)
                 if fresh:
                     os.utime(child, ns=(entry.mtime_ns, entry.mtime_ns))
             finally:

@@ -9,6 +9,7 @@ from pfslib.model.glob_machine import State
 from pfslib.model.globs import Glob
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import to_bytes, to_text
+from pfslib.trees.damage import damage_at
 from pfslib.trees.lookup import find_child, scan_directory
 from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.walk import Parts
@@ -32,15 +33,16 @@ def _below(
 ) -> Iterator[tuple[Parts, Entry]]:
     if state.is_dead:
         return
-    for child in _beginning(txn, directory, state.must_begin(), cache):
-        reached = state.feed(to_text(child.name))
-        if reached.is_dead:
-            continue
-        path = (*at, child.name)
-        if reached.accepts:
-            yield path, child
-        if child.is_dir:
-            yield from _below(txn, child, path, reached.feed("/"), cache)
+    with damage_at(at):
+        for child in _beginning(txn, directory, state.must_begin(), cache):
+            reached = state.feed(to_text(child.name))
+            if reached.is_dead:
+                continue
+            path = (*at, child.name)
+            if reached.accepts:
+                yield path, child
+            if child.is_dir:
+                yield from _below(txn, child, path, reached.feed("/"), cache)
 
 
 def _beginning(txn: ReadTxn, directory: Entry, prefix: str, cache: TreeCache) -> Iterator[Entry]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.nodes import Entry
+from pfslib.trees.damage import damage_at
 from pfslib.trees.lookup import scan_directory
 from pfslib.trees.nodestore import TreeCache
 
@@ -20,8 +21,9 @@ def walk(
     Yields:
         Path (components, beginning with `at`) and entry.
     """
-    for entry in scan_directory(txn, directory, cache):
-        path = (*at, entry.name)
-        yield path, entry
-        if entry.is_dir:
-            yield from walk(txn, entry, cache, at=path)
+    with damage_at(at):
+        for entry in scan_directory(txn, directory, cache):
+            path = (*at, entry.name)
+            yield path, entry
+            if entry.is_dir:
+                yield from walk(txn, entry, cache, at=path)

@@ -98,3 +98,22 @@ def test_an_older_library_refuses_a_newer_store(golden: tuple[Path, dict[str, ob
         assert f"has format {FORMAT_VERSION + 1}, this pfslib knows format" in str(found.value)
         assert "update pfslib" in found.value.hint
     assert {file.name: file.read_bytes() for file in path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["hash", "split", "chunk_min", "chunk_average", "chunk_max"])
+def test_a_store_with_other_parameters_is_refused(
+    golden: tuple[Path, dict[str, object]], name: str
+) -> None:
+    """Its contents would be named and cut otherwise: nothing would be found equal any more."""
+    path, _ = golden
+    marker = json.loads((path / "format").read_text())
+    other = marker | {name: "another" if isinstance(marker[name], str) else marker[name] * 2}
+    (path / "format").write_text(json.dumps(other))
+    with pytest.raises(pfslib.UnknownFormatError, match=f"with {name} {other[name]}, this pfslib"):
+        pfslib.open(path)
+    del other[name]
+    (path / "format").write_text(json.dumps(other))
+    with pytest.raises(pfslib.CorruptionError, match="format marker cannot be read"):
+        pfslib.open(path)
+    (path / "format").write_text(json.dumps(marker))
+    pfslib.open(path).close()

@@ -92,9 +92,12 @@ class StoreMachine(RuleBasedStateMachine):
         except pfslib.PfsError as error:
             with pytest.raises(pfslib.PfsError) as raised:
                 theirs()
-            assert raised.type is type(error), (raised.value, error)
-            return False, None, None
-        return True, expected, theirs()
+            refused: object = raised.value
+            wanted: type = type(error)
+        else:
+            return True, expected, theirs()
+        assert type(refused) is wanted, refused
+        return False, None, None
 
     def some_open(self, data) -> tuple[Opened, pfslib.OpenCommit]:
         places = sorted(self.model.opened)  # in an order that does not hang on random ids
@@ -199,7 +202,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.opened)
     @rule(data=st.data(), by_id=st.booleans())
     def discard(self, data, by_id) -> None:
-        opened, handle = self.some_open(data)
+        _, handle = self.some_open(data)
         if by_id:
             self.other.delete_commit(handle.repo, handle.id)
         else:
@@ -289,15 +292,13 @@ class StoreMachine(RuleBasedStateMachine):
 
         def ours(tree: ModelTree) -> None:
             if path in tree.files and not append:
-                raise pfslib.PathClashError("", "a directory, even an empty one, is put over a file")
+                raise pfslib.PathClashError("", "a directory, even if empty, is put over it")
             for file in sorted(self.host.rglob("*")):
                 if file.is_file():
                     below = split_path(str(file.relative_to(self.host)))
                     (tree.append if append else tree.put)((*path, *below), file.read_bytes())
 
-        self.edit(
-            opened, ours, lambda: handle.put_file(join_path(path), self.host, append=append)
-        )
+        self.edit(opened, ours, lambda: handle.put_file(join_path(path), self.host, append=append))
 
     @rule(name=few_names(), folder=few_names() | st.none(), content=contents(large=False))
     def change_host_tree(self, name, folder, content) -> None:
@@ -365,16 +366,12 @@ class StoreMachine(RuleBasedStateMachine):
             return
         handle = self.other.repo(repo)
         if tag:
-            self.same(
-                lambda: self.model.delete_tag(repo, name), lambda: handle.delete_tag(name)
-            )
+            self.same(lambda: self.model.delete_tag(repo, name), lambda: handle.delete_tag(name))
             return
         if (repo, name) in self.model.branches:
             dry = handle.delete_branch(name, dry_run=True)
             assert dry.branches == (f"{repo}@{name}",)
-        self.same(
-            lambda: self.model.delete_branch(repo, name), lambda: handle.delete_branch(name)
-        )
+        self.same(lambda: self.model.delete_branch(repo, name), lambda: handle.delete_branch(name))
 
     @precondition(lambda self: self.model.commits)
     @rule(data=st.data(), squash=st.booleans(), dry_run=st.booleans())
@@ -425,10 +422,10 @@ class StoreMachine(RuleBasedStateMachine):
         assert (commit.branch, commit.number) == (model.branch, model.number)
         parent = commit.parent()
         assert (parent.id if parent else "") == model.parent
+        numbers = [f"{model.branch}.{model.number}", f"{model.branch}/{model.number}"]
+        taken = {*named.branches, *named.tags}
         references = [model.id, model.id[:16], f"{model.id}/0"]
-        for number in (f"{model.branch}.{model.number}", f"{model.branch}/{model.number}"):
-            if (repo, number) not in named.branches and (repo, number) not in named.tags:
-                references.append(number)
+        references += [number for number in numbers if (repo, number) not in taken]
         for back, newer in enumerate(named.ancestors(model.id)):
             assert self.store.commit(f"{repo}@{model.id}^{back}").id == newer.id
         for reference in references:
@@ -539,11 +536,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def backup(self) -> None:
-        with tempfile.TemporaryDirectory(dir=self.scratch) as directory:
-            with pfslib.open(self.store.backup(Path(directory, "copy"))) as copy:
-                for commit in self.model.commits.values():
-                    assert_same(copy.commit(f"{commit.repo}@{commit.id}"), commit.tree)
-                self.fsck(copy)
+        with (
+            tempfile.TemporaryDirectory(dir=self.scratch) as directory,
+            pfslib.open(self.store.backup(Path(directory, "copy"))) as copy,
+        ):
+            for commit in self.model.commits.values():
+                assert_same(copy.commit(f"{commit.repo}@{commit.id}"), commit.tree)
+            self.fsck(copy)
 
     @rule()
     def forget_caches(self) -> None:
