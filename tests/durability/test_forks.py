@@ -211,3 +211,47 @@ os._exit(0)
 
 def test_a_lock_that_a_thread_held_does_not_hang_the_child(filled: Path, run: Run) -> None:
     assert run(LOCKED_CACHE, filled) == "0\n"
+
+
+JOINING = """
+import os, sys, threading, time
+import pfslib
+from pfslib.commits import finish
+
+store = pfslib.open(sys.argv[1])
+inside, go_on = threading.Event(), threading.Event()
+assemble = finish.assemble
+
+def slowly(*arguments):
+    inside.set()
+    go_on.wait()
+    return assemble(*arguments)
+
+finish.assemble = slowly
+commit = store.repo("repo").commit("joined")
+commit.put_file("/large", os.urandom(3 << 20))
+commit.put_file("/large", os.urandom(3 << 20), append=True)
+joining = threading.Thread(target=commit.finish)
+joining.start()
+inside.wait()  # in the thread a read transaction is open, and its worker threads are there
+began = time.monotonic()
+pid = os.fork()
+if pid == 0:
+    finish.assemble = assemble
+    assert store.get_file("repo", "master", "/a") == b"alpha\\n"
+    with store.repo("repo").commit("child") as mine:
+        mine.put_file("/large", os.urandom(1 << 20))
+        mine.put_file("/large", b"more", append=True)
+    os._exit(0)
+took = time.monotonic() - began
+assert os.waitpid(pid, 0)[1] == 0
+go_on.set()
+joining.join()
+assert commit.commit.inspect_file("/large").size == 6 << 20
+print(took < 1, store.commit("repo@child").inspect_file("/large").size)
+"""
+
+
+def test_a_fork_beside_a_thread_that_joins_a_large_append(filled: Path, run: Run) -> None:
+    """It does not wait for the thread, and the child may use the store."""
+    assert run(JOINING, filled) == f"True {(1 << 20) + 4}\n"
