@@ -81,7 +81,7 @@ def _named(
 def diff_text(store: Store, old: Commit | None, new: Commit, path: str, context: int) -> str:
     """See ``Commit.text_diff``."""
     path = join_path(split_path(path))
-    before, after = _both(store, old, new, path)
+    before, after = _files(*_both(store, old, new, path), path)
     texts = _lines(old or new, before, path), _lines(new, after, path)
     labels = f"a{path}" if before else "/dev/null", f"b{path}" if after else "/dev/null"
     if any("\0" in line for line in chain(*texts)):
@@ -92,11 +92,23 @@ def diff_text(store: Store, old: Commit | None, new: Commit, path: str, context:
     )
 
 
+def _files(
+    before: Entry | None, after: Entry | None, path: str
+) -> tuple[Entry | None, Entry | None]:
+    """The same; a directory that became a file, or was one, counts as nothing, as in `diff`.
+
+    Raises:
+        IsADirectoryInCommitError: No commit has a file there.
+    """
+    files = [None if entry is None or entry.is_dir else entry for entry in (before, after)]
+    if files == [None, None]:
+        raise IsADirectoryInCommitError(path)
+    return files[0], files[1]
+
+
 def _lines(commit: Commit, entry: Entry | None, path: str) -> list[str]:
     if entry is None:
         return []
-    if entry.is_dir:
-        raise IsADirectoryInCommitError(path)
     if entry.size > TEXT_BYTES_MAX:
         raise InvalidInputError(
             f"{path} has {entry.size} bytes, more than the {TEXT_BYTES_MAX} that are compared",

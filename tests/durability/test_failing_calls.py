@@ -18,9 +18,12 @@ from typing import NoReturn
 import pytest
 
 import pfslib
+from pfslib.kv.memory import MemoryKV
 from pfslib.kv.protocol import KV
-
-faults = pytest.importorskip("pfslib.testing.faults")
+from pfslib.maintenance.check import check
+from pfslib.testing.faults import FaultyKV
+from pfslib.testing.inventory import assert_exact
+from pfslib.trees.nodestore import TreeCache
 
 Steps = list[Callable[[pfslib.Store], object]]
 
@@ -58,21 +61,42 @@ def in_steps(store: pfslib.Store) -> None:
     opened.finish()
 
 
+def put_fleeting(store: pfslib.Store) -> None:
+    with store.repo("fleeting").commit("master") as commit:
+        for number in range(6):
+            commit.put_file(f"/{number}", noise(number + 500, 9_000))
+        commit.put_file("/kept-elsewhere", noise(1, 100_000))
+
+
 STEPS: Steps = [
     lambda store: store.create_repo("repo"),
     put_many,
     change_some,
     in_steps,
     lambda store: store.create_repo("fleeting"),
+    put_fleeting,
+    lambda store: store.repo("repo").create_branch("side", "steps"),
+    lambda store: store.repo("repo").move_branch("side", "master"),
+    lambda store: store.repo("repo").create_tag("v1", "steps"),
     lambda store: store.delete_repo("fleeting"),
+    lambda store: store.gc(),
+    lambda store: store.repo("repo").squash_commit("master^"),
+    lambda store: store.repo("repo").delete_tag("v1"),
+    lambda store: store.repo("repo").drop_commit("steps"),
+    lambda store: store.repo("repo").delete_branch("side"),
+    lambda store: store.gc(),
+    put_many,
+    lambda store: store.delete_all(),
+    lambda store: store.gc(),
 ]
+"""Each can be made again after it failed."""
 
 
 def contents(store: pfslib.Store) -> dict[str, object]:
     """All that a user can see of finished work."""
     seen: dict[str, object] = {}
     for repo in store.list_repo():
-        seen[repo.name] = "repo"
+        seen[repo.name] = [tag.name for tag in store.repo(repo.name).list_tag()]
         for branch in store.repo(repo.name).list_branch():
             for commit in store.list_commit(repo.name, branch.name):
                 where = f"{repo.name}@{branch.name}.{commit.number}"
@@ -94,36 +118,73 @@ def after_each_step(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, 
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
 def test_whichever_call_fails_nothing_is_half_done(
     tmp_path: Path, after_each_step: list[dict[str, object]], lasting: bool
 ) -> None:
-    for number in range(1, 10_000):
+    """Every single call of all steps, on the backend in memory."""
+    calls = count_calls(tmp_path)
+    assert calls > 400
+    with pfslib.init(tmp_path / "store") as store:
+        for number in range(1, calls + 1):
+            store.kv.close()
+            store.kv, store.cache = MemoryKV(), TreeCache()
+            assert fail(store, number, after_each_step, lasting=lasting)
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
+def test_a_call_that_fails_on_a_disk_leaves_nothing_half_done(
+    tmp_path: Path, after_each_step: list[dict[str, object]], lasting: bool
+) -> None:
+    """Every thirtieth call, another one each for once and for good; the store is opened again."""
+    for number in range(1 + 15 * lasting, count_calls(tmp_path), 30):
         path = tmp_path / f"store-{number}"
         with pfslib.init(path) as store:
-            real: KV = store.kv
-            faulty = store.kv = faults.FaultyKV(real)
-            faulty.arm(number, lasting=lasting)
-            done = run_until_failure(store)
-            store.kv = real
-            if not faulty.failed:
-                break
-            assert contents(store) == after_each_step[done], f"call {number}"
-            for step in STEPS[done:]:
-                step(store)
+            assert fail(store, number, after_each_step, lasting=lasting)
         with pfslib.open(path) as store:
             assert contents(store) == after_each_step[-1], f"call {number}"
+            assert_sound(store)
         shutil.rmtree(path)
-    assert number > 60
 
 
-def run_until_failure(store: pfslib.Store) -> int:
-    for number, step in enumerate(STEPS):
+def count_calls(tmp_path: Path) -> int:
+    with pfslib.init(tmp_path / "counted") as store:
+        store.kv.close()
+        store.kv = counting = FaultyKV(MemoryKV())
+        for step in STEPS:
+            step(store)
+    return counting.calls
+
+
+def fail(
+    store: pfslib.Store, number: int, after: list[dict[str, object]], *, lasting: bool
+) -> bool:
+    """Let a call fail, and make its step again; whether it came to that."""
+    real: KV = store.kv
+    faulty = store.kv = FaultyKV(real)
+    faulty.arm(number, lasting=lasting)
+    for done, step in enumerate(STEPS):
         try:
             step(store)
         except pfslib.StoreFullError:
-            return number
-    return len(STEPS)
+            store.kv = real
+            assert contents(store) == after[done], f"call {number}"
+            assert_sound(store)
+            step(store)
+            assert contents(store) == after[done + 1], f"call {number}"
+    store.kv = real
+    assert contents(store) == after[-1], f"call {number}"
+    assert_sound(store)
+    store.gc()
+    assert_exact(store)
+    return faulty.failed
+
+
+def assert_sound(store: pfslib.Store) -> None:
+    problems: list[object] = []
+    check(store.kv, read_data=True, report=problems.append, progress=lambda _what, _done: None)
+    assert problems == []
 
 
 # --- system calls ----------------------------------------------------------------------------

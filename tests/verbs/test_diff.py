@@ -224,3 +224,14 @@ def test_find_commit_goes_on_only_as_asked(commit: Make, store: Store) -> None:
     store.close()
     with pytest.raises(Exception, match="closed"):
         next(rows)
+
+
+def test_the_lines_of_a_file_that_was_a_directory(commit: Make) -> None:
+    first = commit({"/a/b": b"below\n"})
+    second = commit({"/a": None})
+    third = commit({"/a": b"a file\n"})
+    assert "+a file" in third.text_diff("/a", first)
+    assert "-a file" in first.text_diff("/a", third)
+    assert third.text_diff("/a", second) == third.text_diff("/a", first)
+    with pytest.raises(IsADirectoryInCommitError):
+        first.text_diff("/a", second)
