@@ -1,8 +1,8 @@
 """T1: processes killed at random points of everything they do; what they had finished is there.
 
 Workers do what users do, and log each thing they were told is done. After each round of kills the
-log is compared with the store. 60 kills here; `PFS_STRESS=1` makes it 200, `PFS_SEED` another
-sequence. A worker more is a function more in `WORKER`: see `ACTIONS` there.
+log is compared with the store, and fsck finds nothing. `PFS_KILLS` makes it other than 200 kills,
+`PFS_SEED` another sequence. A worker more is a function more in `WORKER`: see `ACTIONS` there.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import os
 import random
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 import pfslib
+from pfslib.testing.inventory import assert_clean, assert_exact
 
 Start = Callable[..., subprocess.Popen[str]]
 
-KILLS = 200 if os.environ.get("PFS_STRESS") == "1" else 60
+KILLS = int(os.environ.get("PFS_KILLS", "200"))
 SEED = int(os.environ.get("PFS_SEED", "1"))
 AT_ONCE = 3
 
@@ -79,7 +83,28 @@ def make_and_delete(store):
     store.delete_repo(name)
     say("deleted", name)
 
-ACTIONS = [put_and_finish, put_and_finish, long_lived, make_and_delete]
+def rewrite_history(store):
+    """Three commits, of which the middle one is squashed and the last one dropped."""
+    global count
+    count += 1
+    branch = f"rewritten-{seed}-{count}"
+    repo = store.repo("kept")
+    for number in range(3):
+        with repo.commit(branch) as commit:
+            commit.put_file(f"/{number}", data_of(branch + str(number), 5_000))
+    repo.squash_commit(f"{branch}^")
+    repo.drop_commit(branch)
+    say("rewritten", branch)
+
+def collect(store):
+    """Gc, unless another worker is at it."""
+    try:
+        store.gc()
+    except pfslib.BusyError:
+        return
+    say("collected")
+
+ACTIONS = [put_and_finish, put_and_finish, long_lived, make_and_delete, rewrite_history, collect]
 
 say("pid", os.getpid())
 while True:
@@ -89,6 +114,7 @@ while True:
 '''
 
 
+@pytest.mark.slow
 def test_what_was_finished_outlives_every_kill(tmp_path: Path, start: Start) -> None:
     path, log = tmp_path / "store", tmp_path / "log"
     log.touch()
@@ -106,18 +132,25 @@ def test_what_was_finished_outlives_every_kill(tmp_path: Path, start: Start) -> 
         assert victim.poll() is None, victim.communicate()
         victim.kill()
         victim.wait()
-        if kill % 10 == 9:
+        if kill % 20 == 19:
             checked = check(path, log, checked)
     for worker in workers:
         assert worker.poll() is None, worker.communicate()
         worker.kill()
         worker.wait()
-    check(path, log, 0)
+    said = Counter(line.split()[0] for line in log.read_text().splitlines())
+    for word in ("finished", "parts", "again", "made", "deleted", "rewritten", "collected"):
+        assert said[word] >= KILLS // 20, said
     with pfslib.open(path) as store:  # nobody is left: this opening is the first
+        assert_clean(store)
         with store.repo("kept").commit("afterwards") as commit:
             commit.put_file("/on", b"on")
         discard_what_is_open(store)
+        store.gc()
+        assert_exact(store)
+        assert_clean(store)
     check(path, log, 0)
+    check_branches(path)
 
 
 def wait_for_a_sign(log: Path, worker: subprocess.Popen[str]) -> None:
@@ -142,7 +175,6 @@ def check(path: Path, log: Path, since: int) -> int:
         for name in made & there:  # killed before, or in the middle of, its deletion
             data = store.get_file(name, "master", "/data")
             assert data == random.Random(name).randbytes(200_000)
-        check_branches(store)
     return len(lines)
 
 
@@ -159,18 +191,22 @@ def check_line(store: pfslib.Store, line: list[str]) -> None:
         assert store.commit(f"kept@{commit_id}").get_file("/data") == b"".join(parts)
     elif kind == "again":
         assert store.commit(f"kept@{words[0]}").get_file("/data") == b"again"
+    elif kind == "rewritten":
+        (first,) = store.list_commit("kept", words[0])
+        assert first.get_file("/0") == random.Random(words[0] + "0").randbytes(5_000)
 
 
-def check_branches(store: pfslib.Store) -> None:
+def check_branches(path: Path) -> None:
     """No half commit: each has all its files, and its parent is the one before it."""
-    repo = store.repo("kept")
-    for branch in repo.list_branch():
-        parent = ""
-        for commit in repo.list_commit(branch.name):
-            assert commit.record.parent == parent
-            parent = commit.id
-            for info in files_of(commit):
-                assert len(commit.get_file(info.path)) == info.size
+    with pfslib.open(path) as store:
+        repo = store.repo("kept")
+        for branch in repo.list_branch():
+            parent = ""
+            for commit in repo.list_commit(branch.name):
+                assert commit.record.parent == parent
+                parent = commit.id
+                for info in files_of(commit):
+                    assert len(commit.get_file(info.path)) == info.size
 
 
 def files_of(commit: pfslib.Commit) -> Iterator[pfslib.FileInfo]:
