@@ -126,6 +126,13 @@ class Editing:
 
     def _stage(self, edits: Sequence[Edit], seen: Seen | None) -> bool:
         """Stage edits in the store, if they fit."""
+        try:
+            return self._stage_fitting(edits, seen)
+        except BaseException:
+            self.writer.close()  # or what was refused would be written with the next edit
+            raise
+
+    def _stage_fitting(self, edits: Sequence[Edit], seen: Seen | None) -> bool:
         while True:
             with self._store.kv.read() as txn:
                 now = self._look_in(txn)
@@ -135,14 +142,10 @@ class Editing:
             if not fits:
                 self.fold()
                 continue
-            try:
-                with self.writer.writing() as txn:
-                    if self._look_in(txn) != now:
-                        continue
-                    stage(txn, now.record, edits)
-            except BaseException:
-                self.writer.close()  # or what was refused would be written with the next edit
-                raise
+            with self.writer.writing() as txn:
+                if self._look_in(txn) != now:
+                    continue
+                stage(txn, now.record, edits)
             self.writer.let_go()
             if now.end + len(edits) - now.record.folded >= _STAGED_MAX:
                 with suppress(PfsError):  # they are staged, and finishing folds them, too

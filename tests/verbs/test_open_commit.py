@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from pfslib import (
     Store,
     WrongKindError,
 )
+from pfslib.kv.tables import Table
+from pfslib.testing.inventory import assert_exact
 
 Make = Callable[..., Commit]
 
@@ -274,3 +277,18 @@ def test_starting_on_a_busy_branch_waits_as_long_as_asked(repo: Repo, commit: Ma
         assert second.get_file("/a") == b"2"
     timer.join()
     assert time.monotonic() - began < 10
+
+
+def test_what_was_refused_is_not_kept(store: Store, repo: Repo) -> None:
+    """Neither written with the next edit nor, if it was already, held against gc."""
+    commit = repo.start_commit()
+    commit.put_file("/d/file", b"x")
+    for path in ("/d", "/d/file/below"):
+        with pytest.raises(PathClashError):
+            commit.put_file(path, random.Random(1).randbytes(5_000))
+    commit.put_file("/other", b"y")
+    store.gc()
+    assert_exact(store)
+    with store.kv.read() as txn:
+        assert txn.count(Table.CHUNKS) == 0
+    commit.finish()
