@@ -25,7 +25,7 @@ class ModelTree:
         Raises:
             PathClashError: A directory is there, or a file where a directory is needed.
         """
-        self._check_parents(path)
+        self.check_below(path[:-1])
         if self.is_directory(path):
             raise PathClashError(repr(path), "it is a directory")
         self.files[path] = data
@@ -56,7 +56,7 @@ class ModelTree:
         if source_path in source.files:
             self.put(path, source.files[source_path])
             return
-        self._check_parents((*path, b"anything"))
+        self.check_below(path)
         below = source.below(source_path)
         self.delete(path)
         self.files.update({(*path, *rest): data for rest, data in below.items()})
@@ -88,8 +88,13 @@ class ModelTree:
         """Every directory but the root."""
         return {path[:depth] for path in self.files for depth in range(1, len(path))}
 
-    def _check_parents(self, path: Parts) -> None:
-        for depth in range(1, len(path)):
+    def check_below(self, path: Parts) -> None:
+        """Make sure that something could be below a path.
+
+        Raises:
+            PathClashError: A file is there, or above.
+        """
+        for depth in range(1, len(path) + 1):
             if path[:depth] in self.files:
                 raise PathClashError(repr(path[:depth]), "it is a file")
 

@@ -21,7 +21,7 @@ from pfslib.trees.contents import ContentWriter
 from pfslib.trees.edit import Edit, Op
 from pfslib.trees.hostfile import Read, check_supported, entry_of_status, kind_of, read_file_at
 from pfslib.trees.hoststats import DirectoryStats, HostStats
-from pfslib.trees.lookup import Ascending, find_entry
+from pfslib.trees.lookup import Ascending, find_child
 from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.tally import Tally
 from pfslib.trees.walk import Parts
@@ -103,9 +103,7 @@ class TreeReader:
             UnsupportedFileError: The directory itself is to be left out.
         """
         self._top, self._at = os.fsencode(directory), at
-        old = None
-        if self._base is not None:
-            old = find_entry(self._base.txn, self._base.root, at, self._base.cache)
+        old = self._find_base(at)
         fd = os.open(directory, _DIRECTORY_FLAGS)
         try:
             if _identity(os.fstat(fd)) == self._leave_out:
@@ -115,6 +113,20 @@ class TreeReader:
             os.close(fd)
         if self._stats is not None:
             self._stats.save()
+
+    def _find_base(self, at: Parts) -> Entry | None:
+        """What the base has at a path."""
+        if self._base is None:
+            return None
+        entry: Entry | None = self._base.root
+        for depth, name in enumerate(at):
+            assert entry is not None
+            if not entry.is_dir:
+                raise PathClashError(join_path(at[:depth]), "it is a file: nothing can be below it")
+            entry = find_child(self._base.txn, entry, name, self._base.cache)
+            if entry is None:
+                break
+        return entry
 
     def _directory(self, fd: int, below: Parts, old: Entry | None) -> Iterator[Edit]:
         self._check_directory(below, old)

@@ -291,8 +291,8 @@ class StoreMachine(RuleBasedStateMachine):
         opened, handle = self.some_open(data)
 
         def ours(tree: ModelTree) -> None:
-            if path in tree.files and not append:
-                raise pfslib.PathClashError("", "a directory, even if empty, is put over it")
+            if not append:  # a directory clashes, even if nothing is in it
+                tree.check_below(path)
             for file in sorted(self.host.rglob("*")):
                 if file.is_file():
                     below = split_path(str(file.relative_to(self.host)))

@@ -548,3 +548,15 @@ def test_a_tree_is_put_beside_readers(repo: Repo, tree: Path) -> None:
     done.set()
     reader.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("path", ["/file", "/file/below", "/file/deep/below"])
+def test_a_tree_below_a_file_is_refused_at_once(repo: Repo, tree: Path, path: str) -> None:
+    """Staged, it would keep the commit from ever being finished."""
+    commit = repo.start_commit()
+    commit.put_file("/file", b"x")
+    with pytest.raises(PathClashError, match="/file: it is a file"):
+        commit.put_file(path, tree)
+    finished = commit.finish()
+    assert finished is not None
+    assert [info.path for info in finished.walk()] == ["/file"]
