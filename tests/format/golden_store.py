@@ -49,6 +49,10 @@ def fill(store: pfslib.Store, scratch: Path) -> None:
         commit.copy_file(first, "/packed", "/copied")
     with repo.commit("side") as commit:
         commit.put_file("/alone", "on a branch of its own")
+    rewrite_history(repo)
+    (scratch / "image").mkdir()
+    (scratch / "image/tool").write_bytes(noise(300, 3_000))
+    store.create_image("tools", scratch / "image")
     store.create_pipeline(
         {
             "pipeline": {"name": "lines"},
@@ -61,6 +65,20 @@ def fill(store: pfslib.Store, scratch: Path) -> None:
     waiting = repo.start_commit("later", message="not finished")
     waiting.put_file("/staged", "put and not finished")
     waiting.put_file("/staged-too", noise(200, 5_000))
+
+
+def rewrite_history(repo: pfslib.Repo) -> None:
+    """A branch that was forked, squashed and moved, a tag, and a file written into."""
+    repo.create_branch("fork", "master^")
+    for number in range(4):
+        with repo.commit("fork", message=f"fork {number}") as commit:
+            commit.write_at("/pieces", 100_000 * number, noise(400 + number, 70))
+            commit.put_file(f"/fork/{number}", noise(500 + number, 1_000))
+    repo.squash_commit("fork^^")
+    repo.drop_commit("fork")
+    repo.create_tag("v1.0", "fork^")
+    repo.create_branch("moved", "master")
+    repo.move_branch("moved", "v1.0")
 
 
 def noise(seed: int, size: int) -> bytes:
@@ -85,9 +103,12 @@ def describe(store: pfslib.Store) -> dict[str, object]:
                     [opened.id, opened.branch, opened.message]
                     for opened in store.repo(info.name).list_open()
                 ],
+                "tags": [[tag.name, tag.commit] for tag in store.repo(info.name).list_tag()],
             }
             for info in store.list_repo()
         },
+        "reflog": [[move.repo, move.branch, move.old, move.new] for move in store.reflog()],
+        "images": [[image.name, image.root.digest.hex()] for image in store.list_image()],
         "pipelines": [pipeline.name for pipeline in store.list_pipeline()],
         "jobs": [
             [job.id, str(job.state), len(store.list_datum(job.id))] for job in store.list_job()
