@@ -146,6 +146,7 @@ def errno_of(directory: Path, error: Exception) -> int | None:
         return None
     number = _ERRNO.get(str(error).rpartition(": ")[2])
     # A write that the disk had room for half of is an I/O error to LMDB.
-    if number == errno.EIO and room_left(directory / DATA_FILE) < _ROOM_MIN:
+    data = directory / DATA_FILE
+    if number == errno.EIO and room_left(data if data.exists() else directory) < _ROOM_MIN:
         return errno.ENOSPC
     return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,17 @@ def impossible() -> Callable[[str], NoReturn]:
         pytest.skip(reason)
 
     return give_up
+
+
+@pytest.fixture
+def strace(impossible: Callable[[str], NoReturn]) -> str:
+    found = shutil.which("strace")
+    if found is None:
+        impossible("strace is not installed (package strace)")
+    tried = subprocess.run([found, "-qq", "true"], check=False, capture_output=True, text=True)
+    if tried.returncode:
+        impossible(f"strace: {tried.stderr}")
+    return found
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import random
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -160,3 +161,56 @@ def test_a_store_of_a_newer_format_is_refused_with_a_sentence(filled: Path) -> N
     with pytest.raises(pfslib.UnknownFormatError, match="has format") as found:
         pfslib.open(filled)
     assert "update pfslib" in found.value.hint
+
+
+CALLS = "mkdir,openat,write,writev,pwrite64,fsync,fdatasync,ftruncate,fallocate,rename,fchmod"
+FAULTS = {
+    "killed": "signal=SIGKILL:when={}",
+    "EIO": "error=EIO:when={}",
+    "no room": "error=ENOSPC:when={}",
+}
+INIT_FAILING = """
+import sys
+import pfslib
+try:
+    pfslib.init(sys.argv[1]).close()
+except pfslib.PfsError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_whichever_system_call_fails_there_is_a_store_or_none(
+    tmp_path: Path, strace: str, fault: str
+) -> None:
+    """Every third call, each fault others."""
+    log, made = tmp_path / "log", 0
+
+    before = [strace, "-f", "-qq", "-e", f"trace={CALLS}", "-o"]
+    command = [*before, log, sys.executable, "-c", INIT_FAILING, tmp_path / "first"]
+    subprocess.run(command, check=True)
+    lines = log.read_text().splitlines()
+    first = next(n for n, line in enumerate(lines, 1) if ".first." in line)
+    for number in range(first + list(FAULTS).index(fault), len(lines) + 1, len(FAULTS)):
+        path = tmp_path / f"store-{number}"
+        inject = f"inject={CALLS}:{FAULTS[fault].format(number)}"
+        ran = subprocess.run(
+            [*before, "/dev/null", "-e", inject, sys.executable, "-c", INIT_FAILING, path],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ran.returncode == 0 or fault == "killed", (number, lines[number - 1], ran)
+        if path.exists():
+            made += 1
+        else:
+            with pytest.raises(pfslib.StoreNotFoundError):
+                pfslib.open(path)
+            if fault != "killed":
+                assert not list(tmp_path.glob(f".{path.name}.*")), "nothing is left behind"
+            pfslib.init(path).close()
+        with pfslib.open(path) as store:
+            store.create_repo("repo")
+    assert made < (len(lines) - first) // len(FAULTS)

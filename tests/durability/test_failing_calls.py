@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -218,17 +217,6 @@ FAULTS = {
     "ENOSPC once": "error=ENOSPC:when={}",
     "killed": "signal=SIGKILL:when={}",
 }
-
-
-@pytest.fixture
-def strace(impossible: Callable[[str], NoReturn]) -> str:
-    found = shutil.which("strace")
-    if found is None:
-        impossible("strace is not installed (package strace)")
-    tried = subprocess.run([found, "-qq", "true"], check=False, capture_output=True, text=True)
-    if tried.returncode:
-        impossible(f"strace: {tried.stderr}")
-    return found
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -6,12 +6,14 @@ import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import pfslib
 from pfslib import Commit, CorruptionError, OpenCommit, Store
 from pfslib.chunks.chunkstore import unpack_place
-from pfslib.kv.tables import Table, number_key
+from pfslib.kv.tables import Table, id_key, number_key
+from pfslib.model.encoding import pack
 from pfslib.trees.contents import iter_pieces
 
 SMALL, LARGE = random.Random(1).randbytes(5_000), random.Random(2).randbytes(300_000)
@@ -178,3 +180,20 @@ def test_appending_to_a_damaged_file(made: Store) -> None:
     with pytest.raises(CorruptionError, match=said):
         commit.finish()
     commit.discard()
+
+
+def test_a_commit_that_is_not_what_was_sealed(made: Store) -> None:
+    """Its digest covers all of the record, whoever wrote it and with whatever checksum."""
+    commit = made.commit("repo@master")
+    for forged in (
+        msgspec.structs.replace(commit.record, message="another"),
+        msgspec.structs.replace(commit.record, root=made.commit("repo@master^").record.root),
+        made.commit("repo@master^").record,
+    ):
+        with made.kv.write() as txn:
+            txn.put(Table.COMMITS, id_key(commit.id), pack(forged))
+        with pytest.raises(CorruptionError, match=f"the record of commit {commit.id} is damaged"):
+            made.commit("repo@master")
+        with made.kv.write() as txn:
+            txn.put(Table.COMMITS, id_key(commit.id), pack(commit.record))
+    assert made.commit("repo@master") == commit
