@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pfslib
+from pfslib.testing.inventory import assert_exact
 
 Run = Callable[..., str]
 
@@ -255,3 +256,34 @@ print(took < 1, store.commit("repo@child").inspect_file("/large").size)
 def test_a_fork_beside_a_thread_that_joins_a_large_append(filled: Path, run: Run) -> None:
     """It does not wait for the thread, and the child may use the store."""
     assert run(JOINING, filled) == f"True {(1 << 20) + 4}\n"
+
+
+HELD_BY_A_KILLED_PARENT = """
+import os, signal, sys, time
+import pfslib
+store = pfslib.open(sys.argv[1])
+commit = store.repo("repo").commit("held")
+commit.put_file("/piece", os.urandom(50_000))
+entry = commit._tree().find("/piece")  # folded: what was put is stored
+hold = store.kv.hold()
+hold.add((entry.content,))
+ready, is_there = os.pipe()
+if os.fork() == 0:
+    os.write(is_there, b"!")
+    time.sleep(float(sys.argv[2]))
+    os._exit(0)
+os.read(ready, 1)
+print("forked", flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_child_that_lives_on_keeps_nothing_from_gc(
+    filled: Path, start: Callable[..., object]
+) -> None:
+    parent = start(HELD_BY_A_KILLED_PARENT, filled, 3)
+    assert parent.stdout.readline() == "forked\n"
+    parent.wait()
+    with pfslib.open(filled) as store:
+        assert store.gc().pieces > 0
+        assert_exact(store)
