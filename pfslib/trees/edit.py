@@ -339,12 +339,6 @@ class _Writer:
         self, base: Entry | None, changes: _Changes, name: bytes, path: tuple[bytes, ...]
     ) -> Entry | None:
         """The changed directory; None when nothing is left in it."""
-        with damage_at(path):
-            return self._directory(base, changes, name, path)
-
-    def _directory(
-        self, base: Entry | None, changes: _Changes, name: bytes, path: tuple[bytes, ...]
-    ) -> Entry | None:
         rows: list[Change] = []
         for child in sorted(changes.children):
             old = find_child(self._txn, base, child, self._cache) if base is not None else None
@@ -383,7 +377,8 @@ class _Writer:
                 return old
             raise PathClashError(join_path(path), "it is a file: nothing can be put below it")
         self.added_bytes += change.written
-        return self.directory(base, change, name, path)
+        with damage_at(path):
+            return self.directory(base, change, name, path)
 
     def _entry(self, old: Entry | None, change: _Put, path: tuple[bytes, ...]) -> Entry | None:
         entry = change.entry
