@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pfslib.commits.finish import finish, fold
+from pfslib.commits.finish import finish, fold, fold_batches
 from pfslib.commits.refs import find_commit
 from pfslib.commits.staging import discard, find_open, stage, staged, staged_end
-from pfslib.kv.protocol import ReadTxn
-from pfslib.model.errors import CommitFinishedError, CommitNotFoundError, PfsError
+from pfslib.kv.protocol import KV, Hold, ReadTxn
+from pfslib.model.errors import (
+    BusyError,
+    CommitFinishedError,
+    CommitNotFoundError,
+    PfsError,
+)
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.history import OpenCommit as OpenRecord
 from pfslib.model.nodes import Entry
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.damage import damage_of
 from pfslib.trees.edit import Edit
+from pfslib.trees.lookup import find_entry
 from pfslib.trees.spool import MEMORY_MAX, EditSpool
 from pfslib.trees.touched import Touched, check_fits
 from pfslib.trees.walk import Parts
@@ -26,6 +33,9 @@ if TYPE_CHECKING:
 
 _STAGED_MAX: Final = 64
 """Edits staged in the store before they are folded: every call that stages looks at all of them."""
+
+_TRIES: Final = 20
+"""Times that many edits are applied once more because others have edited the commit meanwhile."""
 
 
 class Seen(NamedTuple):
@@ -82,6 +92,19 @@ class Editing:
 
     # --- adding --------------------------------------------------------------------------
 
+    @contextmanager
+    def adding(self) -> Iterator[None]:
+        """Leave nothing to be stored of what the block gave to the writer, if it raises."""
+        if not self._durable:
+            with self.writer.all_or_nothing():
+                yield
+            return
+        try:
+            yield
+        except BaseException:
+            self.writer.close()
+            raise
+
     def add(self, edits: Sequence[Edit], seen: Seen | None = None) -> bool:
         """Add edits.
 
@@ -113,16 +136,41 @@ class Editing:
         return True
 
     def add_all(self, spool: EditSpool, seen: Seen | None = None) -> bool:
-        """The same for edits of any number; more than MEMORY_MAX are added in several steps."""
+        """The same for edits of any number; more than MEMORY_MAX are folded at once.
+
+        Raises:
+            BusyError: Others edit the commit so often that it cannot be done between two edits.
+        """
         if len(spool) <= MEMORY_MAX:
             return all(self.add(batch, seen) for batch in spool.batches())
-        if seen is not None and seen != self._look():
-            return False
-        for batch in spool.batches():
-            self._fold_with([*self._edits, *batch])
-            self._forget()
-        self.writer.let_go()
-        return True
+        for _ in range(_TRIES):
+            with holding(self._store.kv) as hold:
+                now = self._look_held(hold)
+                if seen is not None and seen != now:
+                    return False
+                if self._fold_all(now, spool, hold):
+                    self._forget()
+                    self.writer.let_go()
+                    return True
+        raise BusyError(
+            f"{self.where}: others edit it all the time, {len(spool)} edits do not fit in between",
+            hint="put fewer files at once, or wait until the others have done",
+        )
+
+    def _fold_all(self, now: Seen, spool: EditSpool, hold: Hold) -> bool:
+        """Fold what is staged, what waits here, and a spool."""
+        with self._store.kv.read() as txn:
+            waiting = [*staged(txn, now.record), *self._edits]
+        with self.naming():
+            return fold_batches(
+                self._store.kv,
+                now.record,
+                now.end,
+                self._store.cache,
+                self.writer,
+                filter(None, chain([waiting], spool.batches())),
+                hold,
+            )
 
     def _stage(self, edits: Sequence[Edit], seen: Seen | None) -> bool:
         """Stage edits in the store, if they fit."""
@@ -183,6 +231,26 @@ class Editing:
             return self._look()
         return now
 
+    def see_held(self, path: Parts, hold: Hold) -> Seen:
+        """The same, with a tree that stays for as long as it is held, whatever others do."""
+        while True:
+            seen = self.see(path)
+            if self._look_held(hold).root == seen.root:
+                return seen
+
+    def find(self, path: Parts) -> tuple[Seen, Entry | None]:
+        """What is at a path, and the state in which it is.
+
+        Raises:
+            CommitFinishedError, CommitNotFoundError: The commit is no longer open.
+            PathClashError: A path would be a file and a directory.
+        """
+        while True:
+            seen = self.see(path)
+            with self._store.kv.read() as txn, self.naming(path):
+                if self._look_in(txn) == seen:  # or its tree may be gone
+                    return seen, find_entry(txn, seen.root, path, self._store.cache)
+
     def makes_file(self, path: Parts) -> bool:
         """Whether an edit that waits here puts a file at a path, whatever is there else."""
         return self._waiting().makes_file(path)
@@ -196,6 +264,15 @@ class Editing:
     def _look(self) -> Seen:
         with self._store.kv.read() as txn:
             return self._look_in(txn)
+
+    def _look_held(self, hold: Hold) -> Seen:
+        """The state of now, with its root held."""
+        seen = self._look()
+        while True:
+            hold.add((seen.root.node,))
+            before, seen = seen, self._look()
+            if seen.root == before.root:  # nobody has made garbage of it before it was held
+                return seen
 
     def _look_in(self, txn: ReadTxn) -> Seen:
         record = find_open(txn, self._id)
@@ -252,3 +329,13 @@ class Editing:
 
     def _forget(self) -> None:
         self._edits, self._touched, self._noted = [], Touched(), 0
+
+
+@contextmanager
+def holding(kv: KV) -> Iterator[Hold]:
+    """A hold for the block."""
+    hold = kv.hold()
+    try:
+        yield hold
+    finally:
+        hold.release()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pfslib.api.commit import Commit
 from pfslib.api.data import Data, add_data
-from pfslib.api.editing import Editing, Seen
+from pfslib.api.editing import Editing, Seen, holding
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
 from pfslib.kv.short_reads import ShortReads
@@ -23,7 +23,6 @@ from pfslib.trees.glob import glob_entries
 from pfslib.trees.hostfile import entry_of, read_host_file
 from pfslib.trees.hoststats import HostStats
 from pfslib.trees.hosttree import Base, TreeReader
-from pfslib.trees.lookup import find_entry
 from pfslib.trees.spool import EditSpool
 from pfslib.trees.tally import Progress, Tally
 from pfslib.trees.walk import Parts
@@ -57,6 +56,7 @@ class OpenCommit(ReadVerbs):
         self._allow_empty = allow_empty
         self._editing = Editing(store, record, durable=durable)
         self._maker = os.getpid()
+        self._shown: Tree | None = None
         self.commit: Commit | None = None
         """The commit, once finished; None before, and when nothing had changed."""
 
@@ -125,19 +125,23 @@ class OpenCommit(ReadVerbs):
         if special not in {"refuse", "skip"}:
             raise InvalidInputError(f'special must be "refuse" or "skip", not {special!r}')
         if isinstance(data, os.PathLike) and Path(data).is_dir():
-            return self._put_tree(
-                Path(data).resolve(), parts, op, special=special, reread=reread, progress=progress
-            )
+            host = Path(data).resolve()
+            with self._editing.adding(), holding(self._store.kv) as hold:
+                seen = self._editing.see_held(parts, hold) if op == Op.PUT else None
+                return self._put_tree(
+                    host, parts, op, seen, special=special, reread=reread, progress=progress
+                )
         self._check_file_path(path, parts)
-        if isinstance(data, os.PathLike):
-            tally = Tally(progress)
-            entry = read_host_file(Path(data), self._editing.writer, tally)
-            tally.add(files=1)
-            tally.end()
-        else:
-            content = add_data(self._editing.writer, data)
-            entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
-        self._editing.add([Edit(op, parts, entry)])
+        with self._editing.adding():
+            if isinstance(data, os.PathLike):
+                tally = Tally(progress)
+                entry = read_host_file(Path(data), self._editing.writer, tally)
+                tally.add(files=1)
+                tally.end()
+            else:
+                content = add_data(self._editing.writer, data)
+                entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
+            self._editing.add([Edit(op, parts, entry)])
         return []
 
     def write_at(self, path: str, offset: int, data: Data) -> None:
@@ -163,12 +167,13 @@ class OpenCommit(ReadVerbs):
         self._check_file_path(path, parts)
         if not 0 <= offset <= OFFSET_MAX:
             raise InvalidInputError(f"offset {offset} is not one of 0 to {OFFSET_MAX}")
-        if isinstance(data, os.PathLike):
-            entry = read_host_file(Path(data), self._editing.writer)
-        else:
-            content = add_data(self._editing.writer, data)
-            entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
-        self._editing.add([Edit(Op.WRITE, parts, entry, offset)])
+        with self._editing.adding():
+            if isinstance(data, os.PathLike):
+                entry = read_host_file(Path(data), self._editing.writer)
+            else:
+                content = add_data(self._editing.writer, data)
+                entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
+            self._editing.add([Edit(Op.WRITE, parts, entry, offset)])
 
     def copy_file(self, source: Commit, source_path: str, path: str) -> None:
         """Take a file or directory over from a commit of the same store, by reference.
@@ -214,11 +219,8 @@ class OpenCommit(ReadVerbs):
             self._editing.add([Edit(Op.DELETE, parts)])
             return
         while True:
-            seen = self._editing.see(parts)
-            txn, cache = ShortReads(self._store.kv), self._store.cache
-            with self._editing.naming(parts):
-                is_missing = find_entry(txn, seen.root, parts, cache) is None
-            if is_missing:
+            seen, entry = self._editing.find(parts)
+            if entry is None:
                 if missing_ok:
                     return
                 raise PathNotFoundError(join_path(parts), f"open commit {self}")
@@ -236,10 +238,10 @@ class OpenCommit(ReadVerbs):
         """
         glob = compile_glob(pattern)
         while True:
-            seen = self._editing.see(())
-            txn = ShortReads(self._store.kv)
             gone: list[Parts] = []
-            with self._editing.naming():
+            with holding(self._store.kv) as hold, self._editing.naming():
+                seen = self._editing.see_held((), hold)
+                txn = ShortReads(self._store.kv)
                 for parts, _ in glob_entries(txn, seen.root, glob, self._store.cache):
                     if not gone or parts[: len(gone[-1])] != gone[-1]:
                         gone.append(parts)
@@ -265,12 +267,14 @@ class OpenCommit(ReadVerbs):
             PathClashError: A path would be a file and a directory; the commit stays open.
         """
         record = self._editing.finish(allow_empty=self._allow_empty, message=message)
+        self._shown = None
         if record is not None:
             self.commit = Commit(self._store, record)
         return self.commit
 
     def discard(self) -> None:
         """Throw all of it away; the branch is as if it had never been started. Idempotent."""
+        self._shown = None
         self._editing.discard()
 
     def __enter__(self) -> Self:
@@ -306,21 +310,25 @@ class OpenCommit(ReadVerbs):
             self._store.forsaken.add(self.id)
 
     def _tree(self) -> Tree:
-        root = self._editing.see(()).root
-        return Tree(self._store.kv, root, self._store.cache, where=self._editing.where)
+        shown = self._shown
+        if shown is None or self._editing.see(()).root != shown.root or os.getpid() != self._maker:
+            kv, cache, hold = self._store.kv, self._store.cache, self._store.kv.hold()
+            root = self._editing.see_held((), hold).root
+            self._shown = shown = Tree(kv, root, cache, where=self._editing.where, hold=hold)
+        return shown
 
     def _put_tree(
         self,
         directory: Path,
         at: Parts,
         op: Op,
+        seen: Seen | None,
         *,
         special: Special,
         reread: bool,
         progress: Progress | None,
     ) -> list[str]:
         tally = Tally(progress)
-        seen = self._editing.see(at) if op == Op.PUT else None
         while True:
             reader = TreeReader(
                 self._editing.writer,
@@ -330,7 +338,7 @@ class OpenCommit(ReadVerbs):
                 tally=tally,
                 leave_out=self._store.path,
             )
-            with EditSpool() as edits:
+            with EditSpool(self._store.path) as edits:
                 with self._editing.naming(at):
                     for edit in reader.read(directory, at):
                         edits.add(edit if op == Op.PUT else _with_op(edit, op))

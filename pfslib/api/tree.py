@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 
-from pfslib.kv.protocol import KV, ReadTxn
+from pfslib.kv.protocol import KV, Hold, ReadTxn
 from pfslib.model.errors import NotADirectoryInCommitError, NotFoundError
 from pfslib.model.nodes import DIGEST_SIZE, Entry
 from pfslib.model.paths import join_path, split_path
@@ -39,6 +39,7 @@ class Tree:
         *,
         where: str,
         check_there: Callable[[], None] | None = None,
+        hold: Hold | None = None,
     ) -> None:
         """See a tree.
 
@@ -49,8 +50,10 @@ class Tree:
             where: What it is called in errors.
             check_there: Raises when what the tree is of was deleted; then what is missing of it is
                 no damage.
+            hold: What keeps the tree from gc for as long as it is read.
         """
         self._kv = kv
+        self._hold = hold
         self._cache = cache
         self.where = where
         self._check_there = check_there

@@ -67,6 +67,7 @@ class Ingest:
         self._hold = hold
         self._spill_bytes = spill_bytes
         self._known: set[bytes] = set()
+        self._since: set[bytes] = set()
         self._unsure: dict[bytes, bytes | _Chunk] = {}
         self._unsure_bytes = 0
         self._batch: list[_Chunk] = []
@@ -123,7 +124,7 @@ class Ingest:
     def written(self) -> None:
         """Forget what was pending: it is stored."""
         self._in_work = []
-        self._known = set()
+        self._known, self._since = set(), set()
         self.pending_bytes = 0
 
     def settle(self) -> None:
@@ -143,6 +144,46 @@ class Ingest:
         self._start_spill()
         self._await_spill()
 
+    # --- taking back ---------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Make this the moment that `take_back` goes back to."""
+        self._since = set()
+
+    def take_back(self) -> None:
+        """Drop what was added since `begin` and is neither written nor packed with other things."""
+        for digest in self._since & self._unsure.keys():
+            what = self._unsure.pop(digest)
+            self._unsure_bytes -= what.size if isinstance(what, _Chunk) else len(what)
+        self._batch = [chunk for chunk in self._batch if self._is_kept(chunk.pieces)]
+        self._batch_bytes = sum(chunk.size for chunk in self._batch)
+        self._in_work = [kept for work in self._in_work if (kept := self._kept(work))[0]]
+        packed = [pieces for work, _ in self._in_work for pieces in work]
+        packed += [chunk.pieces for chunk in self._batch]
+        self.pending_bytes = sum(size for pieces in packed for _, _, size in pieces)
+        self._known -= self._since
+        self._known.update(digest for pieces in packed for digest, _, _ in pieces)
+        self._since = set()
+
+    def _is_kept(self, pieces: _Pieces) -> bool:
+        return any(digest not in self._since for digest, _, _ in pieces)
+
+    def _kept(self, work: _Work) -> _Work:
+        """What is left of a batch."""
+        chunks, future = work
+        kept = [number for number, pieces in enumerate(chunks) if self._is_kept(pieces)]
+        if len(kept) == len(chunks):
+            return work
+        left: Future[list[bytes]] = Future()
+        if kept:
+            frames = future.result()
+            left.set_result([frames[number] for number in kept])
+        else:
+            future.cancel()
+        return [chunks[number] for number in kept], left
+
+    # --- end -----------------------------------------------------------------------------
+
     def close(self) -> None:
         """Drop what is pending and end the worker threads."""
         if self._workers is not None:
@@ -158,6 +199,7 @@ class Ingest:
     def _doubt(self, digest: bytes, what: bytes | _Chunk, size: int) -> None:
         """Keep what may be stored already, until there is enough of it to look it up in one go."""
         self._unsure[digest] = what
+        self._since.add(digest)
         self._unsure_bytes += size
         if self._unsure_bytes >= _BATCH_BYTES:
             self._look_up()
@@ -203,7 +245,7 @@ class Ingest:
         self._await_spill()
         if self._in_work:
             work, self._in_work = self._in_work, []
-            self._spilled, self._known = self._known, set()
+            self._spilled, self._known, self._since = self._known, set(), set()
             self.pending_bytes = 0
             self._spilling = (work, self._threads().submit(self._spill, work))
 

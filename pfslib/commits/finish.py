@@ -7,7 +7,7 @@ and its log of edits stays short.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -24,7 +24,7 @@ from pfslib.commits.staging import (
     staged_end,
     with_root,
 )
-from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
+from pfslib.kv.protocol import KV, Hold, ReadTxn, WriteTxn
 from pfslib.kv.tables import Table, id_key, name_prefix, number_key
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.history import Commit, OpenCommit
@@ -32,7 +32,7 @@ from pfslib.model.nodes import Content, Entry
 from pfslib.trees.assemble import assemble
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.damage import damage_at
-from pfslib.trees.edit import Edit, apply_edits, list_joined
+from pfslib.trees.edit import Applied, Edit, apply_edits, list_joined
 from pfslib.trees.nodestore import TreeCache
 
 Path = tuple[bytes, ...]
@@ -62,6 +62,53 @@ def fold(
         PathClashError: A path would be a file and a directory; the edits stay staged.
     """
     return _fold_then(kv, repo, commit_id, cache, writer, edits, lambda _, folded: folded)
+
+
+def fold_batches(
+    kv: KV,
+    seen: OpenCommit,
+    end: int,
+    cache: TreeCache,
+    writer: ContentWriter,
+    batches: Iterable[Sequence[Edit]],
+    hold: Hold,
+) -> bool:
+    """Turn any number of edits into the open commit's root, all of them or none.
+
+    Each batch goes, in a transaction of its own, into a tree that nothing but a hold leads to; the
+    open commit takes that over at the end.
+
+    Args:
+        kv: The store.
+        seen: The open commit in the state that the edits are for; its root is held.
+        end: The number after that of its last staged edit then.
+        cache: What is remembered of trees.
+        writer: Where the contents of the edits wait.
+        batches: The edits; those that are staged, if any, first.
+        hold: Takes the roots on the way; to be released by the caller.
+
+    Returns:
+        Whether that was done: not if the open commit is in another state by now.
+
+    Raises:
+        CommitNotFoundError: It is not open any more.
+        PathClashError: A path would be a file and a directory; nothing was changed.
+    """
+    root, added = seen.root, 0
+    for edits in batches:
+        if any(edit.joins for edit in edits):
+            writer.spill()  # joining reads what is joined back from the store
+        with kv.read() as txn:
+            joined = _join(txn, root, edits, cache, writer)
+        with writer.writing() as change:
+            applied = _applied(change, seen, root, edits, joined, cache)
+            hold.add((applied.root.node,))
+        root, added = applied.root, added + applied.added_bytes
+    with kv.write() as change:
+        if not _unchanged(change, seen, end):
+            return False
+        _fold_into(change, seen, Applied(root, added))
+    return True
 
 
 def finish(
@@ -199,15 +246,31 @@ def _apply(
     joined: dict[Path, Content],
     cache: TreeCache,
 ) -> OpenCommit:
-    applied = apply_edits(
+    return _fold_into(txn, now, _applied(txn, now, now.root, edits, joined, cache))
+
+
+def _applied(
+    txn: WriteTxn,
+    open_commit: OpenCommit,
+    root: Entry,
+    edits: Sequence[Edit],
+    joined: dict[Path, Content],
+    cache: TreeCache,
+) -> Applied:
+    """The outcome of the open commit's edits to a tree."""
+    return apply_edits(
         txn,
-        now.root,
+        root,
         edits,
         cache,
-        origin=id_key(now.id),
+        origin=id_key(open_commit.id),
         now_ns=time.time_ns(),
         joined=joined,
     )
+
+
+def _fold_into(txn: WriteTxn, now: OpenCommit, applied: Applied) -> OpenCommit:
+    """Give the open commit the tree that its edits, with the staged ones, make."""
     folded = with_root(now, applied.root, applied.added_bytes, staged_end(txn, now))
     clear_staged(txn, now)
     put_open(txn, folded)

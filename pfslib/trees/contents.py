@@ -63,6 +63,7 @@ class ContentWriter:
         self._hold = kv.hold()
         self._ingest = Ingest(kv, self._hold)
         self._nodes: dict[bytes, bytes] = {}
+        self._nodes_before = 0
 
     @property
     def pending_bytes(self) -> int:
@@ -132,6 +133,20 @@ class ContentWriter:
             yield txn
         self._ingest.written()
         self._nodes.clear()
+        self._nodes_before = 0
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Drop what the block adds if it raises; what was written meanwhile is left to gc."""
+        self._ingest.begin()
+        self._nodes_before = len(self._nodes)
+        try:
+            yield
+        except BaseException:
+            self._ingest.take_back()
+            for key in list(self._nodes)[self._nodes_before :]:
+                del self._nodes[key]
+            raise
 
     def spill(self) -> None:
         """Write everything pending in a transaction of its own."""
@@ -146,6 +161,7 @@ class ContentWriter:
         """Drop what is pending, and leave what was written to gc."""
         self._ingest.close()
         self._nodes.clear()
+        self._nodes_before = 0
         self._hold.release()
 
     def _add_large(self, readinto: ReadInto) -> Content:
