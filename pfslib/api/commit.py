@@ -14,8 +14,7 @@ from pfslib.api.tree import Tree
 from pfslib.commits import provenance
 from pfslib.commits.find import find_changes
 from pfslib.commits.refs import find_commit
-from pfslib.kv.short_reads import ShortReads
-from pfslib.model.errors import CommitNotFoundError
+from pfslib.model.errors import CommitNotFoundError, MountError
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.paths import split_path
 from pfslib.trees.damage import damage_of
@@ -132,10 +131,19 @@ class Commit(ReadVerbs):
                 raise CommitNotFoundError(self.repo, self.id, hint="it was deleted")
 
     def parent(self) -> Commit | None:
-        """The commit it was made on top of; None for the first."""
-        if not self.record.parent:
-            return None
-        return self._store.commit(f"{self.repo}@{self.record.parent}")
+        """The commit it is on top of by now; None for the first.
+
+        Raises:
+            CommitNotFoundError: Both were deleted.
+        """
+        with self._store.kv.read() as txn:
+            now = find_commit(txn, self.id) or self.record  # a squash changes parents
+            if not now.parent:
+                return None
+            parent = find_commit(txn, now.parent)
+        if parent is None:
+            raise CommitNotFoundError(self.repo, now.parent, hint="it was deleted")
+        return Commit(self._store, parent)
 
     def provenance(self) -> list[Commit]:
         """The commits it was made from, directly or not; nearest first.
@@ -161,9 +169,10 @@ class Commit(ReadVerbs):
 
         Cost: one look-up of the path for each commit of the history, as the iterator goes on.
         """
-        txn, cache = ShortReads(self._store.kv), self._store.cache
+        parts, kv, cache = split_path(path), self._store.kv, self._store.cache
+        self.check_there()
         with damage_of(f"{self.tree.where}, or of one before it", path):
-            for record, old, new in find_changes(txn, self.record, split_path(path), cache):
+            for record, old, new in find_changes(kv, self.record, parts, cache):
                 yield FoundCommit.of(Commit(self._store, record), old, new)
 
     # --- differences ---------------------------------------------------------------------
@@ -229,15 +238,20 @@ class Commit(ReadVerbs):
         """
         from pfslib.mounts.mounting import mount  # most uses of a commit mount nothing
 
-        mounted = mount(
-            self._store.path,
-            f"tree:{self.record.root.node.hex()}",
-            Path(path) if path is not None else None,
-            fsname=f"pfs:{self}",
-            label=str(self),
-            allow_other=allow_other,
-            tied=tied,
-        )
+        self.check_there()
+        try:
+            mounted = mount(
+                self._store.path,
+                f"tree:{self.record.root.node.hex()}",
+                Path(path) if path is not None else None,
+                fsname=f"pfs:{self}",
+                label=str(self),
+                allow_other=allow_other,
+                tied=tied,
+            )
+        except MountError:
+            self.check_there()  # or it is for want of the tree
+            raise
         try:
             self.check_there()  # now that the server has pinned it
         except BaseException:

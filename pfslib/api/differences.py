@@ -74,7 +74,13 @@ def _named(
 ) -> Iterator[DiffEntry]:
     """The same, but damage that is met says where."""
     where = f"{new.tree.where}, or {old.tree.where}" if old is not None else new.tree.where
-    with damage_of(where, path):
+
+    def check_there() -> None:
+        for commit in (new, old):
+            if commit is not None:
+                commit.check_there()
+
+    with damage_of(where, path, check_there=check_there):
         yield from rows
 
 

@@ -11,12 +11,14 @@ from pfslib.api.info import OpenCommitInfo, RepoInfo, when
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.waiting import rounds
 from pfslib.commits.branches import find_branch, get_branch
-from pfslib.commits.refs import ancestors, find_commit, get_commit, list_commit_ids
+from pfslib.commits.refs import find_commit, get_commit, list_commit_ids
 from pfslib.commits.repos import get_repo
 from pfslib.commits.staging import find_open_on, is_forsaken, list_open, start
+from pfslib.commits.way_back import list_back, walk_back
 from pfslib.kv.process import this_process
 from pfslib.kv.short_reads import ShortReads
 from pfslib.model.errors import BranchBusyError, OutputRepoError
+from pfslib.model.history import Commit as CommitRecord
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
@@ -119,19 +121,20 @@ class Repo(HistoryVerbs):
             head = find_branch(txn, self.name, branch) if branch else None
             if branch and head is None and find_open_on(txn, self.name, branch) is None:
                 get_branch(txn, self.name, branch)
+            newest = get_commit(txn, head.head) if head is not None else None
         if not branch:
             return self._list_all(newest_first=newest_first)
-        if head is None:
+        if newest is None:
             return iter(())
-        return self._list_branch(head.head, newest_first=newest_first)
+        return self._list_branch(newest, newest_first=newest_first)
 
-    def _list_branch(self, head: str, *, newest_first: bool) -> Iterator[Commit]:
-        txn = ShortReads(self._store.kv)
-        records = ancestors(txn, get_commit(txn, head))
+    def _list_branch(self, newest: CommitRecord, *, newest_first: bool) -> Iterator[Commit]:
         if newest_first:
-            yield from (Commit(self._store, record) for record in records)
+            for record in walk_back(self._store.kv, newest):
+                yield Commit(self._store, record)
             return
-        for commit_id in reversed([record.id for record in records]):
+        txn = ShortReads(self._store.kv)
+        for commit_id in reversed(list_back(self._store.kv, newest)):
             if (found := find_commit(txn, commit_id)) is not None:  # it may have been dropped
                 yield Commit(self._store, found)
 

@@ -1,4 +1,4 @@
-"""Resolve references to commits; walk ancestors."""
+"""Resolve references to commits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PREFIX_MIN = 4
 
 
 def get_commit(txn: ReadTxn, commit_id: str) -> Commit:
-    """A commit that is known to exist, by its full id.
+    """A commit that is known to exist in this state of the store, by its full id.
 
     Raises:
         CorruptionError: It does not.
@@ -90,15 +90,6 @@ def get_open(txn: ReadTxn, repo: str, text: str) -> OpenCommit:
         hint = f"`pfs drop-commit {repo} {finished}` removes a finished one"
         raise CommitFinishedError(repo, finished, hint=hint)
     return record
-
-
-def ancestors(txn: ReadTxn, commit: Commit) -> Iterator[Commit]:
-    """A commit and its parents, newest first."""
-    while True:
-        yield commit
-        if not commit.parent:
-            return
-        commit = get_commit(txn, commit.parent)
 
 
 def list_commit_ids(

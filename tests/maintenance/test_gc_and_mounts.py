@@ -51,10 +51,13 @@ def test_a_killed_mount_holds_nothing(store: Store, random: Random) -> None:
     assert held(store.path) == 0
 
 
-def test_a_deleted_commit_is_not_mounted(store: Store, random: Random) -> None:
+@pytest.mark.parametrize("collected", [False, True])
+def test_a_deleted_commit_is_not_mounted(store: Store, random: Random, collected: bool) -> None:
     put(store, "r", small_files(random, 20))
     commit = store.commit("r@master")
     store.delete_repo("r")
+    if collected:
+        store.gc()
     with pytest.raises(CommitNotFoundError, match=commit.id):
         commit.mount()
     mounts = Path("/proc/self/mountinfo").read_text()

@@ -14,8 +14,9 @@ import pfslib
 from pfslib import Repo, Store
 from pfslib.commits.find import find_changes
 from pfslib.commits.finish import publish
-from pfslib.commits.refs import ancestors, list_commit_ids, resolve
+from pfslib.commits.refs import list_commit_ids, resolve
 from pfslib.commits.staging import start
+from pfslib.commits.way_back import walk_back
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import Table, id_key
 from pfslib.model.history import Commit
@@ -154,14 +155,15 @@ def costs_of_reading(store: Store) -> list[int]:
     """Reads of the verbs that must not depend on the length of history."""
 
     def last(txn: ReadTxn) -> list[str]:
-        return [row.id for row in islice(ancestors(txn, resolve(txn, "data", "master")), 10)]
+        head = resolve(txn, "data", "master")
+        return [row.id for row in islice(walk_back(recording, head), 10)]
 
     def last_made(txn: ReadTxn) -> list[str]:
         return list(islice(list_commit_ids(txn, "data", newest_first=True), 10))
 
     def last_changes(txn: ReadTxn) -> list[Commit]:
         head = resolve(txn, "data", "master")
-        rows = find_changes(txn, head, (b"even",), TreeCache())
+        rows = find_changes(recording, head, (b"even",), TreeCache())
         return [commit for commit, _, _ in islice(rows, 3)]
 
     recording = RecordingKV(store.kv)
@@ -187,5 +189,5 @@ def test_find_goes_through_2_000_commits_with_few_reads_each(store: Store, repo:
     recording = RecordingKV(store.kv)
     with recording.read() as reads:
         head = resolve(reads, "data", "master")
-        assert len(list(find_changes(reads, head, (b"d", b"odd"), TreeCache()))) == 1_000
+    assert len(list(find_changes(recording, head, (b"d", b"odd"), TreeCache()))) == 1_000
     assert recording.read_calls.total() <= 2_000 * 5
