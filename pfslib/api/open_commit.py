@@ -13,6 +13,7 @@ from pfslib.api.data import Data, add_data
 from pfslib.api.editing import Editing, Seen, holding
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
+from pfslib.commits.forsaken import forsake
 from pfslib.kv.short_reads import ShortReads
 from pfslib.model.errors import InvalidInputError, InvalidPathError, PathNotFoundError, PfsError
 from pfslib.model.globs import compile_glob
@@ -307,7 +308,7 @@ class OpenCommit(ReadVerbs):
         try:
             self.discard()
         except PfsError:
-            self._store.forsaken.add(self.id)
+            forsake(self.id)
 
     def _tree(self) -> Tree:
         shown = self._shown

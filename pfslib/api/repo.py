@@ -11,9 +11,10 @@ from pfslib.api.info import OpenCommitInfo, RepoInfo, when
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.waiting import rounds
 from pfslib.commits.branches import find_branch, get_branch
+from pfslib.commits.forsaken import is_forsaken
 from pfslib.commits.refs import find_commit, get_commit, list_commit_ids
 from pfslib.commits.repos import get_repo
-from pfslib.commits.staging import find_open_on, is_forsaken, list_open, start
+from pfslib.commits.staging import find_open_on, list_open, start
 from pfslib.commits.way_back import list_back, walk_back
 from pfslib.kv.process import this_process
 from pfslib.kv.short_reads import ShortReads
@@ -94,7 +95,6 @@ class Repo(HistoryVerbs):
                         branch,
                         message=message,
                         owner=owner,
-                        forsaken=self._store.forsaken,
                     )
             except BranchBusyError:
                 if last:
@@ -145,7 +145,7 @@ class Repo(HistoryVerbs):
                 yield Commit(self._store, found)
 
     def list_open(self) -> list[OpenCommitInfo]:
-        """The open commits, by branch; not those of `with` blocks whose process is gone."""
+        """The open commits, by branch; not those of `with` blocks that are over."""
         with self._store.kv.read() as txn:
             get_repo(txn, self.name)
             return [

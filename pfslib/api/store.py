@@ -17,6 +17,7 @@ from pfslib.api.repo import Repo
 from pfslib.api.tree_source import STORE_PARAMETERS, TreeSource
 from pfslib.api.waiting import rounds
 from pfslib.api.work_verbs import WorkVerbs
+from pfslib.commits.forsaken import is_forsaken
 from pfslib.commits.reflog import read_moves
 from pfslib.commits.refs import get_open, resolve, resolve_open
 from pfslib.commits.repos import (
@@ -26,7 +27,7 @@ from pfslib.commits.repos import (
     list_repos,
     plan_delete_repo,
 )
-from pfslib.commits.staging import discard, is_forsaken
+from pfslib.commits.staging import discard
 from pfslib.kv.health import drop_cached_pages, let_write_again
 from pfslib.kv.short_reads import ShortReads
 from pfslib.kv.store_dir import backup_store, check_store, create_store, locate_store
@@ -52,13 +53,7 @@ class Store(TreeSource, WorkVerbs, MaintenanceVerbs):
 
     Attributes:
         path: The store's directory.
-        forsaken: Ids of open commits whose `with` block has ended, but which could not be
-            discarded then.
     """
-
-    def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
-        super().__init__(path, accept_loss=accept_loss)
-        self.forsaken: set[str] = set()
 
     def backup(self, target: str | os.PathLike[str]) -> Path:
         """Copy the whole store, as it is at one moment, while others go on writing it.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from pfslib.commits.branches import find_branch
+from pfslib.commits.forsaken import is_forsaken
 from pfslib.commits.tags import check_no_tag
-from pfslib.kv.process import is_alive
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import ID_SIZE, Table, id_key, name_key, number_key
 from pfslib.model.encoding import pack, unpack
@@ -34,7 +34,6 @@ def start(
     message: str = "",
     provenance: tuple[CommitLink, ...] = (),
     owner: str = "",
-    forsaken: Collection[str] = (),
 ) -> OpenCommit:
     """Start a commit on top of a branch.
 
@@ -45,7 +44,6 @@ def start(
         message: Why.
         provenance: The commits it is made from.
         owner: Process identity when the commit shall not outlive that process.
-        forsaken: Open commits that their owner has given up.
 
     Raises:
         BranchBusyError: The branch has an open commit already.
@@ -55,7 +53,7 @@ def start(
     check_name("branch", branch)
     check_text("message", message)
     check_no_tag(txn, repo, branch)
-    free_branch(txn, repo, branch, forsaken=forsaken)
+    free_branch(txn, repo, branch)
     now_ns = time.time_ns()
     commit_id = new_commit_id()
     head = find_branch(txn, repo, branch)
@@ -81,8 +79,8 @@ def start(
     return open_commit
 
 
-def free_branch(txn: WriteTxn, repo: str, branch: str, *, forsaken: Collection[str] = ()) -> None:
-    """Make sure that a branch has no open commit; one that its owner has given up is discarded.
+def free_branch(txn: WriteTxn, repo: str, branch: str) -> None:
+    """Make sure that a branch has no open commit; one that is forsaken is discarded.
 
     Raises:
         BranchBusyError: It has one.
@@ -90,14 +88,9 @@ def free_branch(txn: WriteTxn, repo: str, branch: str, *, forsaken: Collection[s
     holder = find_open_on(txn, repo, branch)
     if holder is None:
         return
-    if not is_forsaken(holder) and holder.id not in forsaken:
+    if not is_forsaken(holder):
         raise BranchBusyError(repo, branch, holder.id)
     discard(txn, holder)
-
-
-def is_forsaken(open_commit: OpenCommit) -> bool:
-    """Whether it belongs to a `with` block whose process is gone: it can never finish."""
-    return bool(open_commit.owner) and is_alive(open_commit.owner) is False
 
 
 def put_open(txn: WriteTxn, open_commit: OpenCommit) -> None:

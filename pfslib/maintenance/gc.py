@@ -51,6 +51,7 @@ import msgspec
 
 from pfslib.chunks.chunkstore import unpack_place
 from pfslib.chunks.condemned import NODE, PIECE, condemn, spare
+from pfslib.commits.forsaken import is_forsaken
 from pfslib.commits.staging import discard
 from pfslib.kv.protocol import KV, Sweep
 from pfslib.kv.short_reads import ShortReads
@@ -58,7 +59,7 @@ from pfslib.kv.tables import Table
 from pfslib.maintenance.prefixes import PrefixSet
 from pfslib.maintenance.reach import Reach
 from pfslib.maintenance.repack import sweep_chunks
-from pfslib.maintenance.roots import is_abandoned, list_roots
+from pfslib.maintenance.roots import list_roots
 from pfslib.maintenance.sweep import Swept, sweep_names
 from pfslib.model.encoding import unpack
 from pfslib.model.errors import BusyError, CorruptionError, StoreFullError
@@ -87,7 +88,7 @@ class GcReport(msgspec.Struct, frozen=True):
 
     live_nodes: int
     abandoned_commits: int
-    """Open commits of `with` blocks whose process is gone."""
+    """Open commits of `with` blocks that are over, or whose process is gone."""
 
     chunks_deleted: int = 0
     chunks_rewritten: int = 0
@@ -271,7 +272,7 @@ def _list_abandoned(kv: KV) -> list[OpenCommit]:
     return [
         commit
         for commit in (unpack(OpenCommit, value) for _, value in ShortReads(kv).scan(Table.OPEN))
-        if is_abandoned(commit)
+        if is_forsaken(commit)
     ]
 
 

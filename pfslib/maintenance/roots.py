@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from pfslib.kv.process import is_alive
+from pfslib.commits.forsaken import is_forsaken
 from pfslib.kv.protocol import ReadTxn
 from pfslib.kv.tables import Table
 from pfslib.model.encoding import unpack
@@ -30,7 +30,7 @@ def _of_commit(value: bytes) -> Entry | None:
 
 def _of_open(value: bytes) -> Entry | None:
     commit = unpack(OpenCommit, value)
-    return None if is_abandoned(commit) else commit.root
+    return None if is_forsaken(commit) else commit.root
 
 
 def _of_edit(value: bytes) -> Entry | None:
@@ -85,11 +85,6 @@ ROOTLESS: Final = frozenset(
     }
 )
 """The other tables. A new table belongs to one of the two, or gc would sweep what it refers to."""
-
-
-def is_abandoned(commit: OpenCommit) -> bool:
-    """Whether it is that of a `with` block whose process is gone: it can never finish."""
-    return bool(commit.owner) and is_alive(commit.owner) is False
 
 
 def list_roots(txn: ReadTxn) -> Iterator[Root]:
