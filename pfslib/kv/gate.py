@@ -3,7 +3,8 @@
 LMDB's own mutex waits for ever when its holder is stopped, and its locks vanish when any
 descriptor of the lock file is closed in the process, by a plain copy of the folder for instance.
 This gate locks two bytes of a file of its own, by descriptor, which survives both: the right to
-write, and the place of the one who is next, so that a busy writer cannot starve the others.
+write, and the place of the one who is next, so that a busy writer cannot starve the others. If the
+next one does not come when it may, being stopped, the others go before it.
 
 After an I/O error the gate is shut, for all processes: see `pfslib.kv.health`.
 """
@@ -32,6 +33,12 @@ _PATIENCE_S = 0.1
 _PAUSE_MIN_S = 0.0002
 _PAUSE_MAX_S = 0.005
 
+_LATE_S: Final = 0.1
+"""Who is next looks every _PAUSE_MIN_S: if it has not come after this time, it is late."""
+
+_LATE_FOR_S: Final = 1.0
+"""How long it is then not waited for: without that, each change would cost _LATE_S."""
+
 _HOLDER_SIZE: Final = 20
 _NOTICE_AT: Final = 64
 _OPEN: Final = b"open\n"
@@ -46,6 +53,7 @@ class WriteGate:
         self._fd = os.open(directory / GATE_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._thread_lock = threading.Lock()
         self._holder: int | None = None
+        self._next_one = _NextOne(self._fd)
         self._shut = ""
 
     @contextmanager
@@ -129,9 +137,10 @@ class WriteGate:
         """
         impatient_at = time.monotonic() + _PATIENCE_S
         pause, is_next = _PAUSE_MIN_S, False
+        self._next_one.watch()
         try:
             while True:
-                if is_next or not is_locked(self._fd, _NEXT):
+                if is_next or not self._next_one.is_awaited():
                     if try_lock(self._fd, EXCLUSIVE, _WRITER):
                         break
                     if time.monotonic() > impatient_at:
@@ -152,12 +161,45 @@ class WriteGate:
             unlock(self._fd, byte)
 
     def _busy(self) -> BusyError:
-        text = os.pread(self._fd, _HOLDER_SIZE, 0).strip(b" \0").decode(errors="replace")
-        holder = text or "unknown"
+        if is_locked(self._fd, _WRITER):
+            text = os.pread(self._fd, _HOLDER_SIZE, 0).strip(b" \0").decode(errors="replace")
+            holder = text or "unknown"
+        else:  # by another thread of this process; the file names whoever was the last
+            holder = str(os.getpid())
         return BusyError(
             f"store {self._directory}: process {holder} has been writing for {self.wait_s:.0f} s",
             hint=f"look at it with `ps {holder}`: a stopped process keeps everybody waiting",
         )
+
+
+class _NextOne:
+    """The process that is next, as others see it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._free_since: float | None = None
+        self._late_until = 0.0
+
+    def watch(self) -> None:
+        """Begin a wait."""
+        self._free_since = None
+
+    def is_awaited(self) -> bool:
+        """Whether there is one, who comes when the gate is free."""
+        if not is_locked(self._fd, _NEXT):
+            self._free_since = None
+            return False
+        now = time.monotonic()
+        if now < self._late_until:
+            return False
+        if is_locked(self._fd, _WRITER):
+            self._free_since = None
+        elif self._free_since is None:
+            self._free_since = now
+        elif now - self._free_since > _LATE_S:
+            self._late_until = now + _LATE_FOR_S
+            return False
+        return True
 
 
 def create_gate(directory: Path) -> None:

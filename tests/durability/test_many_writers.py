@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import pfslib
+from pfslib.kv.gate import _NEXT
+from pfslib.kv.ofd import is_locked
 from pfslib.kv.tables import Table
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -49,6 +51,52 @@ def test_a_stopped_writer_is_named_after_the_wait(filled: Path, start: Start) ->
         stopped.communicate("go on\n", timeout=30)
         waiting.join(timeout=30)
         assert store.get_file("repo", "waited", "/file") == b"x"
+
+
+WAIT_AND_WRITE = """
+import sys
+import pfslib
+with pfslib.open(sys.argv[1]) as store, store.repo("repo").commit("theirs") as made:
+    made.put_file("/file", b"x")
+"""
+
+
+def test_one_that_is_stopped_while_it_waits_keeps_nobody_out(filled: Path, start: Start) -> None:
+    """It has the place of the next one, which keeps the others from asking, and never asks."""
+    writing = start(STOP_INSIDE, filled)
+    assert writing.stdout is not None
+    assert writing.stdout.readline() == "writing\n"
+    waiting = start(WAIT_AND_WRITE, filled)
+    fd = os.open(filled / "write.lock", os.O_RDWR)
+    while not is_locked(fd, _NEXT):
+        time.sleep(0.01)
+    os.close(fd)
+    os.kill(waiting.pid, signal.SIGSTOP)
+    with pfslib.open(filled) as store:
+        gate = store.kv._kv._opened.guard.gate  # type: ignore[attr-defined]
+        gate.wait_s = 0.5
+        with pytest.raises(pfslib.BusyError, match=f"process {writing.pid} has been writing"):
+            commit(store, "master")
+
+        writing.communicate("go on\n", timeout=30)
+        gate.wait_s = 30
+        began = time.monotonic()
+        for number in range(20):
+            commit(store, f"mine-{number}")
+        assert time.monotonic() - began < 10  # a wait for the stopped one would be 30 s each
+
+        again = start(STOP_INSIDE, filled)
+        assert again.stdout is not None
+        assert again.stdout.readline() == "writing\n"
+        gate.wait_s = 0.5
+        with pytest.raises(pfslib.BusyError, match=f"process {again.pid} has been writing"):
+            commit(store, "master")
+        again.communicate("go on\n", timeout=30)
+
+        os.kill(waiting.pid, signal.SIGCONT)
+        _, errors = waiting.communicate(timeout=30)
+        assert waiting.returncode == 0, errors
+        assert store.get_file("repo", "theirs", "/file") == b"x"
 
 
 def test_a_writer_killed_inside_a_write_lets_the_next_one_in(filled: Path, start: Start) -> None:
