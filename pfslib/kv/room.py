@@ -1,4 +1,4 @@
-"""What the system says when there is no room, or when the disk fails, as errors of ours."""
+"""What the system says when the disk is full, fails or takes no writes, as errors of ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from pfslib.model.errors import CorruptionError, PfsError, StoreFullError
+from pfslib.model.errors import CorruptionError, PfsError, StateError, StoreFullError
 
 _WHY: Final = {
     errno.ENOSPC: "the disk has no room left",
@@ -33,6 +33,18 @@ def disk_fails(directory: Path, error: Exception) -> CorruptionError:
     )
 
 
+def read_only(directory: Path) -> StateError:
+    """The error for a file system that takes no writes.
+
+    Reading without locks would be wrong there: the same files may be written by another mount.
+    """
+    return StateError(
+        f"store {directory} is on a file system that is mounted read-only",
+        hint="it is locked to be read, too: have it mounted writable, or copy it to where it is "
+        "while nobody writes it",
+    )
+
+
 @contextmanager
 def room_needed(directory: Path) -> Iterator[None]:
     """Turn the system's errors about the disk into ours, for the block.
@@ -40,6 +52,7 @@ def room_needed(directory: Path) -> Iterator[None]:
     Raises:
         StoreFullError: No room.
         CorruptionError: The disk fails.
+        StateError: It is mounted read-only.
     """
     try:
         yield
@@ -50,6 +63,8 @@ def room_needed(directory: Path) -> Iterator[None]:
             raise no_room(directory, error.errno) from error
         if error.errno == errno.EIO:
             raise disk_fails(directory, error) from error
+        if error.errno == errno.EROFS:
+            raise read_only(directory) from error
         raise
 
 
