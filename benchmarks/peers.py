@@ -64,7 +64,8 @@ class Peer:
 
     def _putting(self, source: Path) -> list[list[str]]:
         where, number = str(self.repository), str(self._put_so_far)
-        git = ["git", f"--git-dir={where}", f"--work-tree={source}"]
+        # What git does by itself now and then is waited for, so that it meets no other step.
+        git = ["git", "-c", "gc.autoDetach=false", f"--git-dir={where}", f"--work-tree={source}"]
         index = f"{where}-{number}.caidx"
         return {
             "git": [[*git, "add", "-A", "-f", "."], [*git, "commit", "-qm", number]],

@@ -41,11 +41,16 @@ def raw_frame(parts: Sequence[bytes | memoryview]) -> bytes:
     return b"".join((_HEADER.pack(RAW, size), *parts))
 
 
-def compress(frame: bytes) -> bytes:
-    """A raw frame compressed; the same frame when that gains less than 1/16."""
+def compress(frame: bytes, *, uniform: bool = False) -> bytes:
+    """A raw frame compressed; the same frame when that gains less than 1/16.
+
+    Args:
+        frame: What `raw_frame` made.
+        uniform: Its data is of one kind, so that a few samples may stand for all of it.
+    """
     data = memoryview(frame)[_HEADER.size :]
     size = len(data)
-    if size < _MIN_WORTH_TRYING or _looks_random(data):
+    if size < _MIN_WORTH_TRYING or (uniform and _looks_random(data)):
         return frame
     packed = _compressor().compress(data)
     if len(packed) > size - size // 16:

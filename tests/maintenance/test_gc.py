@@ -87,7 +87,7 @@ def test_freed_room_is_used_again(store: Store, random: Random) -> None:
 
 
 def test_a_pack_less_than_half_in_use_is_rewritten(store: Store, random: Random) -> None:
-    files = {f"/{n:03}": random.randbytes(2_000) for n in range(200)}
+    files = {f"/{n:03}": random.randbytes(2_000) for n in range(410)}
     put(store, "r", files)
     few = {path: data for n, (path, data) in enumerate(files.items()) if n % 10 == 0}
     put(store, "few", few)

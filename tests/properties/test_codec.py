@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfslib.chunks.codec import PLAIN_MAX, RAW, ZSTD, decode, encode
+from pfslib.chunks.codec import PLAIN_MAX, RAW, ZSTD, compress, decode, encode, raw_frame
 from pfslib.model.errors import CorruptionError
 from pfslib.testing.strategies import contents, noise
 
@@ -49,6 +49,16 @@ def test_what_shrinks_here_or_there_is_compressed_too():
         data = bytearray(noise(100_000))
         data[compressible] = bytes(30_000)
         assert len(encode(bytes(data))) < 80_000
+        assert len(compress(raw_frame((data,)), uniform=True)) < 80_000
+
+
+def test_samples_stand_for_what_is_of_one_kind_only():
+    between = bytearray(noise(100_000))
+    between[10_000:20_000] = between[60_000:70_000] = bytes(10_000)
+    frame = raw_frame((between[:50_000], between[50_000:]))
+    assert compress(frame, uniform=True) == frame
+    assert len(compress(frame)) < 85_000
+    assert bytes(decode(compress(frame))) == between
 
 
 @given(data=contents(large=False), cut=st.integers(1, 100))
