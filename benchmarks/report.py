@@ -50,11 +50,11 @@ def versus(
 
 
 def each(
-    what: str, step: Step, count: int, *, less_ms: float = 0.0, at_most_ms: float = 0.0
+    what: str, step: Step, count: int, *, less: Step | None = None, at_most_ms: float = 0.0
 ) -> Row:
-    """A step of many equal ones: milliseconds of one, less what the disk takes of it."""
-    ms = step.seconds * 1000 / count - less_ms
-    found = row(what, step, note=f"{ms:.2f} ms each" + (", fdatasync off" if less_ms else ""))
+    """A step of many equal ones: milliseconds of one, less those of a step that it includes."""
+    ms = (step.seconds - (less.seconds if less else 0.0)) * 1000 / count
+    found = row(what, step, note=f"{ms:.2f} ms each" + (", less that" if less else ""))
     if at_most_ms:
         found.goal, found.met = f"≤ {at_most_ms:g} ms", ms <= at_most_ms
     return found
