@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pfslib
-from pfslib.kv.gate import _NEXT
+from pfslib.kv.gate import _NEXT, WriteGate
 from pfslib.kv.ofd import is_locked
 from pfslib.kv.tables import Table
 
@@ -191,6 +191,34 @@ def test_eight_writers_lose_nothing_and_none_starves(
             assert [commit.record.parent for commit in history] == parents
             files = [info.path for info in store.commit(f"repo@{branch}").list_file("/")]
             assert len(files) == len(history)
+
+
+def test_one_who_has_waited_is_next(filled: Path) -> None:
+    """Beside one who asks again the instant it has let go, whom polling alone would hardly meet."""
+    taken, end = 0, threading.Event()
+
+    def take_again_and_again() -> None:
+        nonlocal taken
+        greedy = WriteGate(filled)
+        while not end.is_set():
+            with greedy.held():
+                taken += 1
+                time.sleep(0.05)
+        greedy.close()
+
+    thread = threading.Thread(target=take_again_and_again)
+    thread.start()
+    waiting = WriteGate(filled)
+    try:
+        for _ in range(5):
+            time.sleep(0.1)
+            before = taken
+            with waiting.held():
+                assert taken - before < 40
+    finally:
+        end.set()
+        thread.join()
+        waiting.close()
 
 
 def test_a_greedy_writer_cannot_keep_others_out(filled: Path, start: Start) -> None:
