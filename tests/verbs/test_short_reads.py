@@ -69,7 +69,7 @@ def test_a_scan_reads_only_as_far_as_it_is_asked() -> None:
 def test_a_chunk_that_gc_writes_anew_between_two_calls(store: Store) -> None:
     """A long export reads on: its pieces are elsewhere, and the same."""
     repo = store.create_repo("r")
-    noise = {f"/{number}": Random(number).randbytes(1500) for number in range(40)}
+    noise = {f"/{number}": Random(number).randbytes(1500) for number in range(100)}
     with repo.commit("worn") as commit:
         for path, data in noise.items():
             commit.put_file(path, data)
