@@ -25,6 +25,7 @@ TYPE_CHECKING = False  # as type checkers know it: to import typing would take m
 
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
+    from pfslib.api.commit_path import CommitPath
     from pfslib.api.differences import DiffEntry
     from pfslib.api.info import (
         BranchInfo,
@@ -98,6 +99,7 @@ _HOME = {
     "GcReport": "pfslib.maintenance.gc",
     "FsckReport": "pfslib.maintenance.fsck",
     "Commit": "pfslib.api.commit",
+    "CommitPath": "pfslib.api.commit_path",
     "DiffEntry": "pfslib.api.differences",
     "BranchInfo": "pfslib.api.info",
     "FileInfo": "pfslib.api.info",
@@ -181,6 +183,7 @@ __all__ = [
     "CommitFinishedError",
     "CommitNotFoundError",
     "CommitOpenError",
+    "CommitPath",
     "ConflictError",
     "CorruptionError",
     "DatumRecord",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from pfslib.api.differences import DiffEntry, diff_commits, diff_text
 from pfslib.api.info import FoundCommit, when
@@ -43,7 +43,10 @@ class Commit(ReadVerbs):
         return f"<Commit {self}>"
 
     def __str__(self) -> str:
-        return f"{self.repo}@{self.id}"
+        return self.place
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Store, CommitRecord]]:
+        return type(self), (self._store, self.record)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Commit) and other.record == self.record
@@ -67,6 +70,11 @@ class Commit(ReadVerbs):
     def repo(self) -> str:
         """Name of its repo."""
         return self.record.repo
+
+    @property
+    def place(self) -> str:
+        """What means it in all references: ``repo@id``."""
+        return f"{self.repo}@{self.id}"
 
     @property
     def branch(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -11,11 +12,18 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from pfslib.api.commit import Commit
 from pfslib.api.data import Data, add_data
 from pfslib.api.editing import Editing, Seen, holding
+from pfslib.api.exclusive import Turns, one_at_a_time
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
 from pfslib.commits.forsaken import forsake
 from pfslib.kv.short_reads import ShortReads
-from pfslib.model.errors import InvalidInputError, InvalidPathError, PathNotFoundError, PfsError
+from pfslib.model.errors import (
+    InvalidInputError,
+    InvalidPathError,
+    PathNotFoundError,
+    PfsError,
+    StateError,
+)
 from pfslib.model.globs import compile_glob
 from pfslib.model.history import OpenCommit as OpenRecord
 from pfslib.model.paths import join_path, split_path
@@ -46,7 +54,8 @@ class OpenCommit(ReadVerbs):
 
     Reading gives what has been put so far, on top of the branch.
 
-    Not for several threads at once; several processes may each have one on the same commit.
+    Several threads may share it: each call waits for that of another thread. Several processes may
+    each have one on the same commit.
     """
 
     def __init__(
@@ -55,9 +64,11 @@ class OpenCommit(ReadVerbs):
         self._store = store
         self._record = record
         self._allow_empty = allow_empty
+        self._durable = durable
         self._editing = Editing(store, record, durable=durable)
         self._maker = os.getpid()
         self._shown: Tree | None = None
+        self._turns = Turns()
         self.commit: Commit | None = None
         """The commit, once finished; None before, and when nothing had changed."""
 
@@ -66,6 +77,14 @@ class OpenCommit(ReadVerbs):
 
     def __str__(self) -> str:
         return f"{self.repo}@{self.id} on {self.branch}"
+
+    def __reduce__(self) -> tuple[Callable[..., OpenCommit], tuple[Store, str, str]]:
+        if not self._durable:
+            raise StateError(
+                f"open commit {self} ends with its `with` block and is not pickled",
+                hint="`start_commit` makes one that other processes can go on with",
+            )
+        return type(self._store).open_commit, (self._store, self.repo, self.id)
 
     @property
     def id(self) -> str:
@@ -78,12 +97,18 @@ class OpenCommit(ReadVerbs):
         return self._record.repo
 
     @property
+    def place(self) -> str:
+        """What means it in all references: ``repo@id``."""
+        return f"{self.repo}@{self.id}"
+
+    @property
     def branch(self) -> str:
         """Name of its branch."""
         return self._record.branch
 
     # --- putting -------------------------------------------------------------------------
 
+    @one_at_a_time
     def put_file(
         self,
         path: str,
@@ -145,6 +170,7 @@ class OpenCommit(ReadVerbs):
             self._editing.add([Edit(op, parts, entry)])
         return []
 
+    @one_at_a_time
     def write_at(self, path: str, offset: int, data: Data) -> None:
         """Write over a part of a file, from an offset on; what is beyond its end makes it longer.
 
@@ -176,6 +202,7 @@ class OpenCommit(ReadVerbs):
                 entry = entry_of(content, executable=False, mtime_ns=time.time_ns())
             self._editing.add([Edit(Op.WRITE, parts, entry, offset)])
 
+    @one_at_a_time
     def copy_file(self, source: Commit, source_path: str, path: str) -> None:
         """Take a file or directory over from a commit of the same store, by reference.
 
@@ -202,6 +229,7 @@ class OpenCommit(ReadVerbs):
 
     # --- deleting ------------------------------------------------------------------------
 
+    @one_at_a_time
     def delete_file(self, path: str, *, missing_ok: bool = False) -> None:
         """Remove a file, or a directory with all below it.
 
@@ -228,6 +256,7 @@ class OpenCommit(ReadVerbs):
             if self._editing.add([Edit(Op.DELETE, parts)], seen):
                 return
 
+    @one_at_a_time
     def delete_glob(self, pattern: str) -> list[str]:
         """Remove every file and directory that a glob matches.
 
@@ -253,6 +282,7 @@ class OpenCommit(ReadVerbs):
 
     # --- end -----------------------------------------------------------------------------
 
+    @one_at_a_time
     def finish(self, *, message: str = "") -> Commit | None:
         """Publish: the commit becomes the head of its branch, durably, all of it at once.
 
@@ -273,6 +303,7 @@ class OpenCommit(ReadVerbs):
             self.commit = Commit(self._store, record)
         return self.commit
 
+    @one_at_a_time
     def discard(self) -> None:
         """Throw all of it away; the branch is as if it had never been started. Idempotent."""
         self._shown = None
@@ -310,6 +341,7 @@ class OpenCommit(ReadVerbs):
         except PfsError:
             forsake(self.id)
 
+    @one_at_a_time
     def _tree(self) -> Tree:
         shown = self._shown
         if shown is None or self._editing.see(()).root != shown.root or os.getpid() != self._maker:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
+from pfslib.api.commit_path import CommitPath
 from pfslib.api.file import open_file
 from pfslib.api.info import FileInfo
 from pfslib.api.tree import Tree
@@ -19,7 +20,7 @@ from pfslib.model.errors import (
 )
 from pfslib.model.globs import compile_glob
 from pfslib.model.nodes import Entry
-from pfslib.model.paths import join_path, split_path
+from pfslib.model.paths import join_path, normal_path, split_path
 from pfslib.trees.export import Exported, export_file, export_tree
 from pfslib.trees.glob import glob_entries
 from pfslib.trees.tally import Progress
@@ -36,6 +37,23 @@ class ReadVerbs:
     def _tree(self) -> Tree:
         """What there is to read now."""
         raise NotImplementedError
+
+    @property
+    def place(self) -> str:
+        """What means this commit in all references: ``repo@id``."""
+        raise NotImplementedError
+
+    def url(self, path: str = "/") -> str:
+        """A URL that pandas and others who speak fsspec read from: ``pfs://repo@id/path``.
+
+        It is pinned to this commit: what it means never changes. The URL has no place for the
+        store; see docs/fsspec.md for how that is found.
+        """
+        return f"pfs://{self.place}{normal_path(path)}"
+
+    def __truediv__(self, path: str) -> CommitPath:
+        """A path in the commit: ``commit / "data" / "a.csv"``; see `CommitPath`."""
+        return CommitPath(self, path)
 
     def get_file(self, path: str, offset: int = 0, size: int | None = None) -> bytes:
         """Bytes of a file.

@@ -48,8 +48,9 @@ from pfslib.pipelines.manage import check_unused, delete_all, plan_delete_all
 class Store(TreeSource, WorkVerbs, MaintenanceVerbs):
     """One open store: repos, commits, pipelines and jobs.
 
-    A context manager. Handles are cheap, thread-safe (but for an `OpenCommit`, which is one
-    thread's), and usable in a forked child.
+    A context manager; closed, too, when neither it nor a handle of it is referred to any more.
+    Handles are cheap, thread-safe, and usable in a forked child. They can be pickled: another
+    process opens the store by its path.
 
     Attributes:
         path: The store's directory.

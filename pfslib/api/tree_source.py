@@ -6,21 +6,25 @@ What a mount server opens: none of the modules for commits, pipelines and mounts
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from weakref import WeakValueDictionary
 
 from pfslib.api.tree import Tree
 from pfslib.chunks.digest import HASH_NAME
 from pfslib.chunks.split import PARAMETERS
 from pfslib.kv.handle import KVHandle
-from pfslib.kv.lmdb_kv import LmdbKV
+from pfslib.kv.lmdb_kv import LmdbKV, identity
 from pfslib.kv.protocol import KV, Hold
 from pfslib.kv.store_dir import check_store
 from pfslib.trees.nodestore import TreeCache
 
 STORE_PARAMETERS: Final = {"hash": HASH_NAME, **PARAMETERS}
 """What a store's marker says of how contents are named and cut."""
+
+_reopened: WeakValueDictionary[tuple[type, tuple[int, int]], TreeSource] = WeakValueDictionary()
 
 
 class TreeSource:
@@ -32,12 +36,37 @@ class TreeSource:
 
     def __init__(self, path: Path, *, accept_loss: bool = False) -> None:
         self.path = path
-        self.kv: KV = KVHandle(LmdbKV.open(path, accept_loss=accept_loss), path)
+        backend = LmdbKV.open(path, accept_loss=accept_loss)
+        self._handle = KVHandle(backend, path, abandon=backend.abandon)
+        self.kv: KV = self._handle
         self.cache = TreeCache()
         self._pins: list[Hold] = []
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}>"
+
+    def __reduce__(self) -> tuple[Callable[[str], Self], tuple[str]]:
+        """What is pickled of a store is its path: another process opens it there."""
+        return type(self)._reopen, (str(self.path),)  # noqa: SLF001 - its own class
+
+    @classmethod
+    def _reopen(cls, path: str) -> Self:
+        """The store at a path; the same one for all handles that are unpickled while it is open.
+
+        Raises:
+            StoreNotFoundError: It is not there any more.
+        """
+        directory = check_store(Path(path))
+        key = (cls, identity(directory))
+        source = _reopened.get(key)
+        if not isinstance(source, cls) or source.closed:
+            source = _reopened[key] = cls(directory)
+        return source
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._handle.closed
 
     def __enter__(self) -> Self:
         return self

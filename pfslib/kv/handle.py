@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -10,11 +12,29 @@ from pfslib.model.errors import StoreClosedError
 
 
 class KVHandle:
-    """A KV that can be closed by itself: what was made with it ends, and nothing of the others'."""
+    """A KV that can be closed by itself: what was made with it ends, and nothing of the others'.
 
-    def __init__(self, kv: KV, path: Path) -> None:
+    Closed, too, when nothing refers to it any more.
+    """
+
+    def __init__(self, kv: KV, path: Path, *, abandon: Callable[[], None]) -> None:
+        """Hold a backend.
+
+        Args:
+            kv: The backend.
+            path: Where it is, for errors.
+            abandon: Closes it when this is forgotten instead of closed; a finalizer, so it may be
+                called in the middle of anything.
+        """
         self._kv: KV | None = kv
         self._path = path
+        self._forgotten = weakref.finalize(self, abandon)
+        self._forgotten.atexit = False  # the end of the process closes everything
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._kv is None
 
     def read(self) -> AbstractContextManager[ReadTxn]:
         """See KV."""
@@ -44,6 +64,7 @@ class KVHandle:
         """See KV."""
         kv, self._kv = self._kv, None
         if kv is not None:
+            self._forgotten.detach()
             kv.close()
 
     def _open(self) -> KV:

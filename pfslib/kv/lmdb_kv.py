@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -30,6 +31,7 @@ _IDLE_PAUSE_S: Final = 0.0005
 
 _registry: dict[tuple[int, int], LmdbKV] = {}
 _registry_lock = threading.Lock()
+_abandoned: deque[LmdbKV] = deque()
 
 
 class LmdbKV:
@@ -60,26 +62,39 @@ class LmdbKV:
             OSError: The directory or its files cannot be read.
         """
         with _registry_lock:
-            key = _identity(directory)
+            key = identity(directory)
             kv = _registry.get(key)
             if kv is None:
                 kv = _registry[key] = cls(directory, accept_loss=accept_loss)
             kv._users += 1
-            return kv
+        _close_abandoned()
+        return kv
 
     def close(self) -> None:
         """See KV. The environment itself is closed with its last user."""
         with _registry_lock:
-            if self._users == 0:
-                return
-            self._users -= 1
-            if self._users:
-                return
-            for key in [key for key, kv in _registry.items() if kv is self]:
-                del _registry[key]
-            opened, self._opened = self._opened, None
-            if opened is not None:
-                opened.close()
+            self._close_one()
+        _close_abandoned()
+
+    def abandon(self) -> None:
+        """Close, from a finalizer: at once if nothing is in the way, else with the next one.
+
+        A finalizer may interrupt its own thread inside this module, so it must not wait.
+        """
+        _abandoned.append(self)
+        _close_abandoned()
+
+    def _close_one(self) -> None:
+        if self._users == 0:
+            return
+        self._users -= 1
+        if self._users:
+            return
+        for key in [key for key, kv in _registry.items() if kv is self]:
+            del _registry[key]
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
 
     def _live(self) -> OpenedStore:
         opened = self._opened
@@ -199,7 +214,7 @@ class LmdbKV:
             self._opened = opened if opened.is_open else OpenedStore(self.directory)
             for key in [key for key, kv in _registry.items() if kv is self]:
                 del _registry[key]
-            _registry[_identity(self.directory)] = self
+            _registry[identity(self.directory)] = self
 
     # --- what is kept from gc ------------------------------------------------------------
 
@@ -213,7 +228,21 @@ class LmdbKV:
         return sweeping(self.directory)
 
 
-def _identity(directory: Path) -> tuple[int, int]:
+def _close_abandoned() -> None:
+    while _abandoned and _registry_lock.acquire(blocking=False):
+        try:
+            if _abandoned:  # another thread may have been faster
+                _abandoned.popleft()._close_one()  # noqa: SLF001 - module-private life cycle
+        finally:
+            _registry_lock.release()
+
+
+def open_directories() -> list[Path]:
+    """The stores that this process has open."""
+    return [kv.directory for kv in list(_registry.values())]
+
+
+def identity(directory: Path) -> tuple[int, int]:
     """What tells one store from another, whatever their paths."""
     status = (directory / DATA_FILE).stat()
     return status.st_dev, status.st_ino

@@ -1,0 +1,204 @@
+"""Handles travel: to other processes by pickle, between threads, and out of sight."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import pickle
+import shutil
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import pytest
+
+import pfslib
+from pfslib.api.tree_source import open_trees
+from pfslib.kv import lmdb_kv
+from pfslib.kv.lmdb_kv import open_directories
+from pfslib.testing.strategies import noise
+
+
+@pytest.fixture
+def commit(repo) -> pfslib.Commit:
+    with repo.commit() as open_commit:
+        open_commit.put_file("/dir/f", b"content")
+    return open_commit.commit
+
+
+def same(handle):
+    return pickle.loads(pickle.dumps(handle))
+
+
+# --- pickle ----------------------------------------------------------------------------------
+
+
+def test_a_store_is_opened_again_by_its_path(store, commit):
+    copy = same(store)
+    assert copy is not store
+    assert copy.path == store.path
+    assert copy.commit("repo@master") == commit
+    assert same(store) is copy, "one store for all that is unpickled"
+    copy.close()
+    assert same(store).list_repo() == store.list_repo(), "a closed one is opened anew"
+
+
+def test_other_handles_bring_their_store(store, repo, commit):
+    assert same(repo).inspect() == repo.inspect()
+    assert same(commit) == commit
+    assert same(commit).get_file("/dir/f") == b"content"
+    assert same(commit / "dir/f").read_bytes() == b"content"
+    assert same(commit / "dir/f") == commit / "dir/f"
+    (found,) = commit.find_commit("/dir/f")
+    assert same(found) == found
+    assert same(list(commit.walk())) == list(commit.walk())
+    with open_trees(store.path) as trees:
+        assert same(trees).tree(commit.record.root.node).find("dir/f").size == 7
+
+
+def test_unpickled_handles_share_one_store(store, repo, commit):
+    handles = [same(h) for h in (commit, repo, commit / "dir")]
+    assert handles[0]._store is handles[1]._store is handles[2].commit._store
+
+
+def test_an_open_commit_that_lasts_goes_on_elsewhere(store, repo):
+    lasting = repo.start_commit()
+    lasting.put_file("/a", b"1")
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        pool.submit(lasting.put_file, "/b", b"2").result(60)
+    assert [info.path for info in lasting.finish().walk()] == ["/a", "/b"]
+
+
+def test_that_of_a_block_does_not(repo):
+    with pytest.raises(pfslib.StateError, match="with. block") as caught, repo.commit() as block:
+        pickle.dumps(block)
+    assert "start_commit" in caught.value.hint
+
+
+def test_a_pickled_handle_of_a_deleted_store_says_so(tmp_path):
+    with pfslib.init(tmp_path / "gone") as store:
+        pickled = pickle.dumps(store.create_repo("repo"))
+    shutil.rmtree(tmp_path / "gone")
+    with pytest.raises(pfslib.StoreNotFoundError, match="does not exist") as caught:
+        pickle.loads(pickled)
+    assert caught.value.filename == str(tmp_path / "gone")
+
+
+def test_a_new_store_in_the_place_of_a_deleted_one_is_another(tmp_path):
+    with pfslib.init(tmp_path / "store") as store:
+        pickled = pickle.dumps(store)
+    first = pickle.loads(pickled)
+    shutil.rmtree(tmp_path / "store")
+    with pfslib.init(tmp_path / "store") as other:
+        other.create_repo("new")
+        assert pickle.loads(pickled).repo("new").name == "new"
+    first.close()
+
+
+def test_errors_of_another_process_arrive_whole(store):
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with pytest.raises(pfslib.RepoNotFoundError) as caught:
+            pool.submit(store.repo, "missing").result(60)
+    assert caught.value.repo == "missing"
+    assert caught.value.hint in caught.value.__notes__
+
+
+# --- out of sight ----------------------------------------------------------------------------
+
+
+def test_a_store_that_nobody_refers_to_is_closed(tmp_path):
+    pfslib.init(tmp_path / "store").create_repo("repo")
+    gc.collect()
+    assert tmp_path / "store" not in open_directories()
+
+
+def test_any_handle_keeps_it_open(tmp_path):
+    with pfslib.init(tmp_path / "store").create_repo("repo").commit() as open_commit:
+        open_commit.put_file("/f", b"0123456789")
+    file = open_commit.commit.open("/f")
+    del open_commit
+    gc.collect()
+    assert file.read() == b"0123456789"
+    assert tmp_path / "store" in open_directories()
+    del file
+    gc.collect()
+    assert tmp_path / "store" not in open_directories()
+
+
+def test_closing_and_being_forgotten_counts_once(tmp_path):
+    with pfslib.init(tmp_path / "store") as store:
+        other = pfslib.open(tmp_path / "store")
+        other.close()
+        other.close()
+        del other
+        gc.collect()
+        assert store.list_repo() == []
+
+
+def test_a_store_forgotten_while_another_is_opened_is_closed_with_the_next(tmp_path):
+    """A finalizer may run anywhere, and then must not wait for what its own thread holds."""
+    store = pfslib.init(tmp_path / "store")
+    with lmdb_kv._registry_lock:
+        del store
+        gc.collect()
+        assert tmp_path / "store" in open_directories()
+    pfslib.init(tmp_path / "other").close()
+    assert tmp_path / "store" not in open_directories()
+
+
+# --- threads ---------------------------------------------------------------------------------
+
+
+def test_threads_share_an_open_commit(repo):
+    together = threading.Barrier(8)
+
+    def put_many(number: int) -> None:
+        together.wait(10)
+        for part in range(20):
+            open_commit.put_file(f"/{number}/{part}", noise(3000, number * 100 + part))
+            open_commit.put_file("/log", b"x", append=True)
+        open_commit.delete_file(f"/{number}/0")
+        assert open_commit.get_file(f"/{number}/1") == noise(3000, number * 100 + 1)
+
+    with repo.commit() as open_commit, ThreadPoolExecutor(8) as threads:
+        list(threads.map(put_many, range(8)))
+    commit = open_commit.commit
+    assert commit.files == 8 * 19 + 1
+    assert commit.get_file("/log") == b"x" * 160
+    for number in range(8):
+        for part in range(1, 20):
+            assert commit.get_file(f"/{number}/{part}") == noise(3000, number * 100 + part)
+
+
+def test_a_forked_child_is_not_stuck_in_another_threads_turn(repo):
+    lasting = repo.start_commit()
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with lasting._turns.lock:
+            held.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(10)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            lasting.put_file("/f", b"child")
+            code = 0
+        finally:
+            os._exit(code)
+    end = time.monotonic() + 20
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < end:
+        time.sleep(0.002)
+    done.set()
+    thread.join()
+    if ended[0] == 0:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        pytest.fail("the child hangs")
+    assert os.waitstatus_to_exitcode(ended[1]) == 0
+    assert lasting.get_file("/f") == b"child"
