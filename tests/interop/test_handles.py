@@ -71,7 +71,7 @@ def test_an_open_commit_that_lasts_goes_on_elsewhere(store, repo):
 
 
 def test_that_of_a_block_does_not(repo):
-    with pytest.raises(pfslib.StateError, match="with. block") as caught, repo.commit() as block:
+    with pytest.raises(pfslib.StateError, match="ends with its") as caught, repo.commit() as block:
         pickle.dumps(block)
     assert "start_commit" in caught.value.hint
 
@@ -97,9 +97,11 @@ def test_a_new_store_in_the_place_of_a_deleted_one_is_another(tmp_path):
 
 
 def test_errors_of_another_process_arrive_whole(store):
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        with pytest.raises(pfslib.RepoNotFoundError) as caught:
-            pool.submit(store.repo, "missing").result(60)
+    with (
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+        pytest.raises(pfslib.RepoNotFoundError) as caught,
+    ):
+        pool.submit(store.repo, "missing").result(60)
     assert caught.value.repo == "missing"
     assert caught.value.hint in caught.value.__notes__
 
