@@ -87,6 +87,16 @@ class OpenCommit(ReadVerbs):
         return type(self._store).open_commit, (self._store, self.repo, self.id)
 
     @property
+    def store_path(self) -> Path:
+        """Directory of the store it is in."""
+        return self._store.path
+
+    @property
+    def tree(self) -> Tree:
+        """What has been put so far, on top of the branch; does not change with what is put next."""
+        return self._tree()
+
+    @property
     def id(self) -> str:
         """The id it will have as a commit."""
         return self._record.id
@@ -203,8 +213,10 @@ class OpenCommit(ReadVerbs):
             self._editing.add([Edit(Op.WRITE, parts, entry, offset)])
 
     @one_at_a_time
-    def copy_file(self, source: Commit, source_path: str, path: str) -> None:
+    def copy_file(self, source: Commit | OpenCommit, source_path: str, path: str) -> None:
         """Take a file or directory over from a commit of the same store, by reference.
+
+        That may be this one, or another open commit: what was put into it so far is taken.
 
         Cost: O(1) in the content, also for a whole directory.
 
@@ -224,7 +236,8 @@ class OpenCommit(ReadVerbs):
         if not parts:
             raise InvalidPathError(path, "it is the root; copy what is in it")
         self._editing.writer.keep(entry)
-        source.check_there()
+        if isinstance(source, Commit):
+            source.check_there()
         self._editing.add([Edit(Op.PUT, parts, entry)])
 
     # --- deleting ------------------------------------------------------------------------

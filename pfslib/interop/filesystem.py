@@ -1,0 +1,336 @@
+"""PfsFileSystem: the store as a file system of fsspec, ``pfs://repo@ref/path``."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.core import get_compression
+from fsspec.spec import make_instance
+
+from pfslib.api.commit import Commit
+from pfslib.api.data import Data
+from pfslib.api.file import BUFFER_SIZE
+from pfslib.api.open_commit import OpenCommit
+from pfslib.api.store import Store
+from pfslib.interop.batches import Batch, PfsTransaction
+from pfslib.interop.locations import PROTOCOL, Location, choose_store, parse_location
+from pfslib.interop.reading import ReadingVerbs
+from pfslib.interop.streams import PfsWriter, TextWriter
+from pfslib.model.errors import (
+    AlreadyExistsError,
+    CommitOpenError,
+    InvalidInputError,
+    IsADirectoryInCommitError,
+    NotFoundError,
+    PathNotFoundError,
+    StoreNotFoundError,
+)
+from pfslib.model.names import is_commit_id
+
+_MODES = {"rb", "wb", "xb", "ab"}
+
+
+class _Meant:
+    """Which store URLs mean now; instances that were made where another was meant are others."""
+
+    def __get__(self, instance: object, owner: type) -> str:
+        try:
+            return str(choose_store(None))
+        except StoreNotFoundError:
+            return ""
+
+
+class PfsFileSystem(ReadingVerbs):
+    """Files of all commits of a store, by ``repo@ref/path``.
+
+    ``ref`` is what references have: a branch, a tag, an id or its beginning, with ``^`` or ``.2``,
+    also the id of a commit that is open. A branch is looked up at every call; see `pinned`.
+
+    Written is to branches, or to an open commit. Outside a transaction every call, and every file
+    when it is closed, makes one commit; in ``with fs.transaction:`` all becomes one commit of each
+    branch, and nothing on an error. What was written in a transaction can be read in it.
+
+    Directories are there as long as there are files in them. Links are not followed: their content
+    is their target. Found by fsspec as ``pfs``; picklable.
+    """
+
+    protocol = PROTOCOL
+    transaction_type = PfsTransaction
+    _meant: ClassVar = _Meant()
+    _extra_tokenize_attributes = ("_meant",)
+
+    def __init__(
+        self,
+        store: str | os.PathLike[str] | Store | None = None,
+        *,
+        wait_s: float = 60.0,
+        **options: Any,  # noqa: ANN401 - fsspec's own
+    ) -> None:
+        """See a store.
+
+        Args:
+            store: Its directory, or the store itself; without it see `choose_store`.
+            wait_s: Seconds to wait for a branch that somebody else is writing to.
+            options: What fsspec does with every file system.
+
+        Raises:
+            StoreNotFoundError: No store is there.
+        """
+        super().__init__(**options)
+        self._path = choose_store(store)
+        self._wait_s = wait_s
+        self._store = Store(self._path)
+        self._calls = threading.local()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make_instance, (type(self), (), {**self.storage_options, "store": str(self._path)})
+
+    @property
+    def fsid(self) -> str:
+        """What tells one store from another."""
+        return f"{PROTOCOL}:{self._path}"
+
+    def pinned(self, path: str) -> str:
+        """The same path by the id of the commit that it means now: it will not change.
+
+        Raises:
+            PathNotFoundError: The commit is not there.
+        """
+        at = parse_location(self._strip_protocol(path))
+        return f"{PROTOCOL}://{at.repo}@{self._commit(at).id}/{at.path}"
+
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: dict[str, Any] | None = None,
+        compression: str | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401 - bytes or text, for reading or writing
+        """Open a file as `open` does: ``r``, ``w``, ``x`` and ``a``, with ``b`` or as text.
+
+        Raises:
+            PathNotFoundError: Nothing is there.
+            AlreadyExistsError: Something is there, and the mode is ``x``.
+            InvalidInputError: Another mode.
+        """
+        text = mode.replace("t", "") + "b"
+        if "b" in mode or mode[0] == "r" or get_compression(path, compression):
+            return super().open(
+                path, mode, block_size, cache_options, compression=compression, **options
+            )
+        named = {
+            name: options.pop(name) for name in ("encoding", "errors", "newline") if name in options
+        }
+        return TextWriter(super().open(path, text, block_size, cache_options, **options), **named)
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        **_: Any,  # noqa: ANN401
+    ) -> io.BufferedIOBase:
+        at = parse_location(path)
+        if mode not in _MODES:
+            raise InvalidInputError(
+                f"mode {mode!r} cannot be used for {path}", hint="use r, w, x or a"
+            )
+        if mode == "rb":
+            return self._reader(at, path, block_size or BUFFER_SIZE)
+        if mode == "xb" and self.exists(path):
+            raise AlreadyExistsError(f"{path} exists already", hint='mode "w" overwrites')
+        batch = self._batch()
+        return PfsWriter(path, mode, lambda file: self._put(at, file, mode, batch))
+
+    # --- writing -------------------------------------------------------------------------
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:  # noqa: ANN401
+        """Write the bytes of a file.
+
+        Raises:
+            AlreadyExistsError: Something is there, and the mode is ``create``.
+        """
+        at = parse_location(self._strip_protocol(path))
+        self._put(at, value, "xb" if mode == "create" else "wb", self._batch())
+
+    def pipe(self, path: Any, value: bytes | None = None, **options: Any) -> None:  # noqa: ANN401
+        """Write the bytes of a file, or of several, by path: one commit."""
+        with self._one_commit():
+            super().pipe(path, value, **options)
+
+    def put_file(
+        self,
+        lpath: str | os.PathLike[str],
+        rpath: str,
+        callback: Callback = DEFAULT_CALLBACK,
+        mode: str = "overwrite",
+        **_: Any,  # noqa: ANN401
+    ) -> None:
+        """Write a file of the host, with its mode and time.
+
+        Raises:
+            AlreadyExistsError: Something is there, and the mode is ``create``.
+        """
+        source = Path(lpath)
+        if source.is_dir():
+            return
+        callback.set_size(source.stat().st_size)
+        at = parse_location(self._strip_protocol(rpath))
+        self._put(at, source, "xb" if mode == "create" else "wb", self._batch())
+        callback.absolute_update(source.stat().st_size)
+
+    def put(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+        """Write files of the host: one commit; see fsspec."""
+        with self._one_commit():
+            super().put(*args, **options)
+
+    def cp_file(self, path1: str, path2: str, **_: Any) -> None:  # noqa: ANN401
+        """Take a file over, by reference: its content is not read."""
+        source = parse_location(self._strip_protocol(path1))
+        target = parse_location(self._strip_protocol(path2))
+        commit = self._commit(source)
+        if commit.inspect_file(source.path).kind == "dir":
+            return  # comes with the files in it
+        with self._one_commit(), self._writing(target, self._batch()) as open_commit:
+            open_commit.copy_file(commit, source.path, target.path)
+
+    def copy(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+        """Take files over, by reference: one commit; see fsspec."""
+        with self._one_commit():
+            super().copy(*args, **options)
+
+    def mv(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
+        """Move files: one commit of each branch; see fsspec."""
+        with self._one_commit():
+            super().mv(*args, **options)
+
+    def rm_file(self, path: str) -> None:
+        """Remove a file, or a directory with all below it."""
+        at = parse_location(self._strip_protocol(path))
+        self._commit(at).inspect_file(at.path)
+        with self._writing(at, self._batch()) as open_commit:
+            if at.path:
+                open_commit.delete_file(at.path)
+            else:
+                open_commit.delete_glob("/*")
+
+    def rm(
+        self,
+        path: str | list[str],
+        recursive: bool = False,  # noqa: FBT001, FBT002 - fsspec's signature
+        maxdepth: int | None = None,
+    ) -> None:
+        """Remove files, and with `recursive` directories: one commit.
+
+        Raises:
+            PathNotFoundError: Nothing is there.
+            IsADirectoryInCommitError: A directory, without `recursive`.
+        """
+        with self._one_commit():
+            if maxdepth is not None:
+                super().rm(path, recursive=recursive, maxdepth=maxdepth)
+                return
+            gone = ""
+            for found in self.expand_path(path):
+                if gone and found.startswith(f"{gone}/"):
+                    continue
+                if not recursive and self.isdir(found):
+                    raise IsADirectoryInCommitError(found)
+                self.rm_file(found)
+                gone = found
+
+    _rm = rm_file
+
+    def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:  # noqa: ANN401, FBT001, FBT002
+        """Nothing: a directory comes with the first file in it."""
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Nothing, but an error if something is there.
+
+        Raises:
+            AlreadyExistsError: Something is there; a directory is no matter with `exist_ok`.
+        """
+        if self.exists(path) and not (exist_ok and self.isdir(path)):
+            raise AlreadyExistsError(f"{self._strip_protocol(path)} exists already")
+
+    def rmdir(self, path: str) -> None:
+        """Nothing: a directory goes with the last file in it.
+
+        Raises:
+            InvalidInputError: There is something in it.
+        """
+        if self.ls(path, detail=False):
+            raise InvalidInputError(
+                f"{self._strip_protocol(path)} is not empty", hint="use rm(…, recursive=True)"
+            )
+
+    # --- commits -------------------------------------------------------------------------
+
+    def start_commit(self, repo: str, branch: str) -> OpenCommit:
+        """Start a commit on a branch; waits for those of others."""
+        return self._store.repo(repo).commit(branch, wait_s=self._wait_s)
+
+    def _batch(self) -> Batch | None:
+        """What a write belongs to; None if it is a commit of its own."""
+        if self._intrans:
+            batch: Batch = self._transaction.batch
+            return batch
+        return getattr(self._calls, "batch", None)
+
+    @contextmanager
+    def _one_commit(self) -> Iterator[None]:
+        """Make one commit of all writes of this thread in the block."""
+        if self._batch() is not None:
+            yield
+            return
+        batch = self._calls.batch = Batch(self.start_commit)
+        try:
+            yield
+            batch.finish()
+        finally:
+            batch.discard()
+            self._calls.batch = None
+
+    def _commit(self, at: Location) -> Commit | OpenCommit:
+        """What is to be read at a place: what is being written there, if anything is."""
+        batch = self._batch()
+        written = batch.find(at) if batch is not None else None
+        if written is not None:
+            return written
+        try:
+            return self._store.commit(at.branch)
+        except CommitOpenError as error:
+            return self._store.open_commit(at.repo, error.commit)
+        except NotFoundError as error:
+            path = "/".join(filter(None, (at.branch, at.path)))
+            raise PathNotFoundError(
+                path, f"store {self._path}: {error}", hint=error.hint
+            ) from error
+
+    @contextmanager
+    def _writing(self, at: Location, batch: Batch | None) -> Iterator[OpenCommit]:
+        """The open commit that a write goes to, published afterwards if it is for that alone."""
+        if is_commit_id(at.ref):
+            yield self._store.open_commit(at.repo, at.ref)
+        elif batch is not None:
+            yield batch.open(at)
+        else:
+            with self.start_commit(at.repo, at.ref) as open_commit:
+                yield open_commit
+
+    def _put(self, at: Location, data: Data, mode: str, batch: Batch | None) -> None:
+        with self._writing(at, batch) as open_commit:
+            if mode == "xb" and open_commit.__truediv__(at.path).exists():
+                raise AlreadyExistsError(
+                    f"{at.branch}/{at.path} exists already", hint="overwrite it, or name another"
+                )
+            open_commit.put_file(at.path, data, append=mode == "ab")

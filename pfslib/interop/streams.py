@@ -1,0 +1,154 @@
+"""Files of a commit as fsspec's users expect them: for reading, and for writing."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Final, Self
+
+from pfslib.api.file import CommitFile
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_MEMORY_MAX: Final = 16 << 20
+"""Bytes of a file being written that wait in memory; more wait in a temporary file."""
+
+
+class PfsReader(io.BufferedReader):
+    """A file of a commit, for reading; what it reads does not change, whatever is committed.
+
+    Attributes:
+        path: Of the file, as ``repo@ref/path``.
+        size: In bytes.
+        details: What ``fs.info`` says of it.
+    """
+
+    def __init__(self, raw: CommitFile, path: str, details: dict[str, Any], buffer: int) -> None:
+        super().__init__(raw, buffer)
+        self.path = path
+        self.size = raw.size
+        self.details = details
+
+    def info(self) -> dict[str, Any]:
+        """What ``fs.info`` says of it."""
+        return self.details
+
+
+class PfsWriter(io.BufferedIOBase):
+    """A file being written; put into a commit when it is closed, and never in part.
+
+    An exception in its ``with`` block discards it, and so does forgetting it.
+    """
+
+    def __init__(self, path: str, mode: str, put: Callable[[IO[bytes]], None]) -> None:
+        """Begin a file.
+
+        Args:
+            path: Of the file, as ``repo@ref/path``.
+            mode: What it was opened with.
+            put: Takes what was written, at the end.
+        """
+        self.path = self.name = path
+        self.mode = mode
+        self._put = put
+        self._written = tempfile.SpooledTemporaryFile(_MEMORY_MAX)  # noqa: SIM115 - see close
+
+    def writable(self) -> bool:
+        """Whether it can be written: yes."""
+        return True
+
+    def readable(self) -> bool:
+        """Whether it can be read: not before it is committed."""
+        return False
+
+    def seekable(self) -> bool:
+        """Whether one can move in it: yes."""
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write bytes at the position."""
+        return self._open().write(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move to a position."""
+        return self._open().seek(offset, whence)
+
+    def tell(self) -> int:
+        """The position in bytes."""
+        return self._open().tell()
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Cut what was written."""
+        file = self._open()
+        size = file.tell() if size is None else size
+        file.truncate(size)
+        return size
+
+    def close(self) -> None:
+        """Put what was written into its commit. Idempotent, also when that fails."""
+        if self.closed:
+            return
+        super().close()
+        with self._written as written:
+            written.seek(0)
+            self._put(written)
+
+    def commit(self) -> None:
+        """For fsspec: the transaction publishes."""
+
+    def discard(self) -> None:
+        """Throw away what was written. Idempotent."""
+        if not self.closed:
+            self._put = _nothing
+            self.close()
+
+    def _open(self) -> tempfile.SpooledTemporaryFile[bytes]:
+        if self.closed:
+            msg = "I/O operation on closed file"
+            raise ValueError(msg)
+        return self._written
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.discard()
+        self.close()
+
+    def __del__(self) -> None:
+        self.discard()
+
+
+class TextWriter(io.TextIOWrapper):
+    """Text being written; as little of it is put in part as of bytes."""
+
+    def __init__(self, file: PfsWriter, **options: Any) -> None:  # noqa: ANN401 - open's own
+        super().__init__(file, **options)
+        self._file = file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._file.discard()
+        self.close()
+
+    def __del__(self) -> None:
+        if not self.closed:
+            self._file.discard()
+
+
+def _nothing(_: IO[bytes]) -> None:
+    pass
