@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.compression import compr
 from fsspec.core import get_compression
 from fsspec.spec import make_instance
 
@@ -22,7 +22,7 @@ from pfslib.api.store import Store
 from pfslib.interop.batches import Batch, PfsTransaction
 from pfslib.interop.locations import PROTOCOL, Location, choose_store, parse_location
 from pfslib.interop.reading import ReadingVerbs
-from pfslib.interop.streams import PfsWriter, TextWriter
+from pfslib.interop.streams import PackedWriter, PfsReader, PfsWriter, TextWriter
 from pfslib.model.errors import (
     AlreadyExistsError,
     CommitOpenError,
@@ -30,11 +30,10 @@ from pfslib.model.errors import (
     IsADirectoryInCommitError,
     NotFoundError,
     PathNotFoundError,
+    PfsError,
     StoreNotFoundError,
 )
 from pfslib.model.names import is_commit_id
-
-_MODES = {"rb", "wb", "xb", "ab"}
 
 
 class _Meant:
@@ -122,15 +121,20 @@ class PfsFileSystem(ReadingVerbs):
             AlreadyExistsError: Something is there, and the mode is ``x``.
             InvalidInputError: Another mode.
         """
-        text = mode.replace("t", "") + "b"
-        if "b" in mode or mode[0] == "r" or get_compression(path, compression):
+        if mode.startswith("r"):
             return super().open(
                 path, mode, block_size, cache_options, compression=compression, **options
             )
-        named = {
-            name: options.pop(name) for name in ("encoding", "errors", "newline") if name in options
-        }
-        return TextWriter(super().open(path, text, block_size, cache_options, **options), **named)
+        path = self._strip_protocol(path)
+        binary = mode.replace("t", "").replace("b", "") + "b"
+        file: Any = self._writer(path, binary)
+        if packing := get_compression(path, compression):
+            file = PackedWriter(file, compr[packing](file, mode=binary[0]))
+        if "b" not in mode:
+            file = TextWriter(file, **options)
+        if self._intrans:
+            self.transaction.files.append(file)
+        return file
 
     def _open(
         self,
@@ -138,14 +142,15 @@ class PfsFileSystem(ReadingVerbs):
         mode: str = "rb",
         block_size: int | None = None,
         **_: Any,  # noqa: ANN401
-    ) -> io.BufferedIOBase:
+    ) -> PfsReader:
+        if mode != "rb":
+            raise _bad_mode(mode, path)
+        return self._reader(parse_location(path), path, block_size or BUFFER_SIZE)
+
+    def _writer(self, path: str, mode: str) -> PfsWriter:
+        if mode not in {"wb", "xb", "ab"}:
+            raise _bad_mode(mode, path)
         at = parse_location(path)
-        if mode not in _MODES:
-            raise InvalidInputError(
-                f"mode {mode!r} cannot be used for {path}", hint="use r, w, x or a"
-            )
-        if mode == "rb":
-            return self._reader(at, path, block_size or BUFFER_SIZE)
         if mode == "xb" and self.exists(path):
             raise AlreadyExistsError(f"{path} exists already", hint='mode "w" overwrites')
         batch = self._batch()
@@ -309,12 +314,15 @@ class PfsFileSystem(ReadingVerbs):
         try:
             return self._store.commit(at.branch)
         except CommitOpenError as error:
-            return self._store.open_commit(at.repo, error.commit)
+            if error.commit.startswith(at.ref):
+                return self._store.open_commit(at.repo, error.commit)
+            raise self._missing(at, error) from error  # a branch of which it will be the first
         except NotFoundError as error:
-            path = "/".join(filter(None, (at.branch, at.path)))
-            raise PathNotFoundError(
-                path, f"store {self._path}: {error}", hint=error.hint
-            ) from error
+            raise self._missing(at, error) from error
+
+    def _missing(self, at: Location, error: PfsError) -> PathNotFoundError:
+        path = "/".join(filter(None, (at.branch, at.path)))
+        return PathNotFoundError(path, f"store {self._path}: {error}", hint=error.hint)
 
     @contextmanager
     def _writing(self, at: Location, batch: Batch | None) -> Iterator[OpenCommit]:
@@ -334,3 +342,7 @@ class PfsFileSystem(ReadingVerbs):
                     f"{at.branch}/{at.path} exists already", hint="overwrite it, or name another"
                 )
             open_commit.put_file(at.path, data, append=mode == "ab")
+
+
+def _bad_mode(mode: str, path: str) -> InvalidInputError:
+    return InvalidInputError(f"mode {mode!r} cannot be used for {path}", hint="use r, w, x or a")

@@ -82,8 +82,8 @@ class ReadingVerbs(AbstractFileSystem):  # type: ignore[misc] # fsspec has no ty
         path = self._strip_protocol(path)
         if not path or maxdepth is not None:
             return super().find(path, maxdepth, withdirs, detail, **options)
-        at = parse_location(path)
         try:
+            at = parse_location(path)
             commit = self._commit(at)
             top = commit.inspect_file(at.path)
         except (NotFoundError, WrongKindError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, Self
@@ -96,14 +97,14 @@ class PfsWriter(io.BufferedIOBase):
             written.seek(0)
             self._put(written)
 
-    def commit(self) -> None:
-        """For fsspec: the transaction publishes."""
+    def forget(self) -> None:
+        """Put nothing when it is closed."""
+        self._put = _nothing
 
     def discard(self) -> None:
         """Throw away what was written. Idempotent."""
-        if not self.closed:
-            self._put = _nothing
-            self.close()
+        self.forget()
+        self.close()
 
     def _open(self) -> tempfile.SpooledTemporaryFile[bytes]:
         if self.closed:
@@ -122,15 +123,76 @@ class PfsWriter(io.BufferedIOBase):
         self.close()
 
     def __del__(self) -> None:
-        self.discard()
+        # A finalizer may run inside a write of its own thread, so it cannot make a commit.
+        if not self.closed:
+            _warn(self)
+            self.discard()
+
+
+class PackedWriter(io.BufferedIOBase):
+    """A file being written through a compressor, which is closed before it."""
+
+    def __init__(self, file: PfsWriter, packer: IO[bytes]) -> None:
+        self._file = file
+        self._packer = packer
+
+    def writable(self) -> bool:
+        """Whether it can be written: yes."""
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Compress bytes."""
+        return self._packer.write(data)
+
+    def flush(self) -> None:
+        """Hand over what can be."""
+        if not self.closed:
+            self._packer.flush()
+
+    def close(self) -> None:
+        """Put what was written into its commit. Idempotent."""
+        if self.closed:
+            return
+        super().close()
+        try:
+            self._packer.close()
+        except BaseException:
+            self._file.forget()
+            raise
+        finally:
+            self._file.close()
+
+    def discard(self) -> None:
+        """Throw away what was written. Idempotent."""
+        self._file.forget()
+        self.close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.discard()
+        self.close()
+
+    def __del__(self) -> None:
+        if not self.closed:
+            _warn(self._file)
+            self.discard()
 
 
 class TextWriter(io.TextIOWrapper):
     """Text being written; as little of it is put in part as of bytes."""
 
-    def __init__(self, file: PfsWriter, **options: Any) -> None:  # noqa: ANN401 - open's own
-        super().__init__(file, **options)
+    def __init__(self, file: PfsWriter | PackedWriter, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(file, **options)  # type: ignore[arg-type] # typeshed wants IO's own
         self._file = file
+
+    def discard(self) -> None:
+        """Throw away what was written. Idempotent."""
+        self._file.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -142,13 +204,19 @@ class TextWriter(io.TextIOWrapper):
         tb: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self._file.discard()
+            self.discard()
         self.close()
 
     def __del__(self) -> None:
         if not self.closed:
-            self._file.discard()
+            self._file.__del__()
 
 
 def _nothing(_: IO[bytes]) -> None:
     pass
+
+
+def _warn(file: PfsWriter) -> None:
+    warnings.warn(
+        f"{file.path} was never closed: nothing of it is written", ResourceWarning, stacklevel=2
+    )

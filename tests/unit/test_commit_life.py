@@ -1,7 +1,5 @@
 """Commits: started, published all or nothing, discarded, refused, followed by others."""
 
-# ruff: noqa: PT012 - what raises is the end of a block
-
 from __future__ import annotations
 
 import itertools

@@ -192,7 +192,7 @@ def test_a_lasting_commit_refuses_a_clash_at_once_and_goes_on(repo: Repo, commit
 
 def test_a_block_with_a_clash_publishes_nothing(repo: Repo, commit: Make) -> None:
     base = commit({"/a": b"a"})
-    with pytest.raises(PathClashError), repo.commit() as open_commit:  # noqa: PT012
+    with pytest.raises(PathClashError), repo.commit() as open_commit:
         open_commit.put_file("/b", b"b")
         open_commit.put_file("/a/b", b"clash")
     assert repo["master"] == base
