@@ -63,7 +63,8 @@ make_venv() {
 
 install_project() {
     say "installing pfslib and its tools into .venv"
-    .venv/bin/python -m pip install -qq --disable-pip-version-check --editable '.[test]' \
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --editable \
+        '.[test,interop-test]' \
         </dev/null
     fingerprint >"$stamp"
 }
