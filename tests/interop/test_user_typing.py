@@ -1,0 +1,100 @@
+"""Strict type checkers of other people's projects understand the library, as it is installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+GOOD = """
+    from pathlib import Path
+
+    import pfslib
+
+
+    def use(directory: Path) -> list[str]:
+        with pfslib.open(directory, create=True) as store:
+            repo = store.create_repo("repo", description="of a user")
+            with repo.commit("master", message="why") as open_commit:
+                skipped: list[str] = open_commit.put_file("/a", b"1")
+                open_commit.put_file("/b", "text", append=True)
+                open_commit.write_at("/a", 0, b"2")
+                open_commit.delete_file("/b", missing_ok=True)
+            commit = repo["master"]
+            names = [info.path for info in commit.walk()] + skipped
+            text: str = (commit / "a").read_text()
+            data: bytes = commit.get_file("/a", 0, 10)
+            with commit.open("/a") as file:
+                data += file.read(3)
+            with commit.open("/a", "r", encoding="utf-8") as lines:
+                text += lines.readline()
+            names += [entry.op + entry.path for entry in commit.diff()]
+            names += [move.branch for move in store.reflog()]
+            try:
+                store.commit("x@y")
+            except pfslib.RepoNotFoundError as error:
+                names += [error.hint, error.repo]
+            either = store["repo@master"]
+            if isinstance(either, pfslib.Commit):
+                names.append(either.id)
+            names += [job.state for job in store.run()]
+            with commit.mount() as mounted:
+                text += (mounted / "a").read_text()
+            names += [pipeline.name for pipeline in store.create_pipeline({})]
+            print(store.gc(dry_run=True), text, data)
+            return names
+"""
+
+BAD = """
+    import pfslib
+
+    store = pfslib.open(1.5)
+    count: int = store.path
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """An environment that has the library as pip would put it there, not as a checkout."""
+    home = tmp_path_factory.mktemp("user")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home / "venv"], check=True)
+    (packages,) = (home / "venv/lib").glob("python*/site-packages")
+    (packages / "pfslib").symlink_to(ROOT / "pfslib")
+    (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))
+    (home / "good.py").write_text(dedent(GOOD))
+    (home / "bad.py").write_text(dedent(BAD))
+    return home
+
+
+def output_of(home: Path, *arguments: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments, "good.py", "bad.py"],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def test_mypy(installed):
+    python = installed / "venv/bin/python"
+    rows = output_of(
+        installed, "mypy", "--strict", "--config-file=", "--python-executable", python
+    ).splitlines()
+    assert [row.split(":")[0] for row in rows if "error:" in row] == ["bad.py"] * 2, rows
+
+
+def test_pyright(installed):
+    settings = {"typeCheckingMode": "strict", "venvPath": ".", "venv": "venv"}
+    (installed / "pyrightconfig.json").write_text(json.dumps(settings))
+    found = json.loads(output_of(installed, "basedpyright", "--outputjson"))["generalDiagnostics"]
+    errors = [row for row in found if row["severity"] == "error"]
+    assert [Path(row["file"]).name for row in errors] == ["bad.py"] * 2, errors
