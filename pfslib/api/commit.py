@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from pfslib.api.differences import DiffEntry, diff_commits, diff_text
 from pfslib.api.info import FoundCommit, when
+from pfslib.api.listing import Listing
+from pfslib.api.pages import commit_html, differences_html
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
 from pfslib.commits import provenance
@@ -44,6 +46,9 @@ class Commit(ReadVerbs):
 
     def __str__(self) -> str:
         return self.place
+
+    def _repr_html_(self) -> str:
+        return commit_html(self)
 
     def __reduce__(self) -> tuple[type[Self], tuple[Store, CommitRecord]]:
         return type(self), (self._store, self.record)
@@ -185,7 +190,7 @@ class Commit(ReadVerbs):
 
     # --- differences ---------------------------------------------------------------------
 
-    def diff(self, other: Commit | None = None, path: str = "/") -> Iterator[DiffEntry]:
+    def diff(self, other: Commit | None = None, path: str = "/") -> Listing[DiffEntry]:
         """The files and links that differ from another commit, in path order.
 
         Args:
@@ -199,7 +204,8 @@ class Commit(ReadVerbs):
         Cost: O(log n) for each difference, whatever the size of the commits. Times alone are no
         difference.
         """
-        return diff_commits(self._store, self._or_parent(other), self, path)
+        old = self._or_parent(other)
+        return Listing(lambda: diff_commits(self._store, old, self, path), differences_html)
 
     def text_diff(self, path: str, other: Commit | None = None, *, context: int = 3) -> str:
         """The lines of a text file that differ from another commit, as a unified diff.

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal, overload
 
 from pfslib.api.info import FileInfo
+from pfslib.api.pages import files_html
 from pfslib.model.errors import (
     InvalidInputError,
     NotADirectoryInCommitError,
@@ -49,6 +50,10 @@ class CommitPath:
     def __str__(self) -> str:
         """As the command takes it: ``repo@id:/path``."""
         return f"{self.commit.place}:{self._pure}"
+
+    def _repr_html_(self) -> str:
+        rows = self.commit.list_file(self.path) if self.exists() else iter(())
+        return files_html(str(self), rows)
 
     def __reduce__(self) -> tuple[type[CommitPath], tuple[ReadVerbs, str]]:
         return type(self), (self.commit, self.path)

@@ -13,6 +13,7 @@ from pfslib.api.commit import Commit
 from pfslib.api.data import Data, add_data
 from pfslib.api.editing import Editing, Seen, holding
 from pfslib.api.exclusive import Turns, one_at_a_time
+from pfslib.api.pages import open_commit_html
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
 from pfslib.commits.forsaken import forsake
@@ -77,6 +78,9 @@ class OpenCommit(ReadVerbs):
 
     def __str__(self) -> str:
         return f"{self.repo}@{self.id} on {self.branch}"
+
+    def _repr_html_(self) -> str:
+        return open_commit_html(self)
 
     def __reduce__(self) -> tuple[Callable[..., OpenCommit], tuple[Store, str, str]]:
         if not self._durable:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from pfslib.api.commit_path import CommitPath
 from pfslib.api.file import open_file
 from pfslib.api.info import FileInfo
+from pfslib.api.listing import Listing
+from pfslib.api.pages import files_html
 from pfslib.api.tree import Tree
 from pfslib.kv.short_reads import ShortReads
 from pfslib.model.errors import (
@@ -214,7 +217,7 @@ class ReadVerbs:
         """
         return FileInfo.of(join_path(split_path(path)), self._tree().find(path))
 
-    def list_file(self, path: str = "/") -> Iterator[FileInfo]:
+    def list_file(self, path: str = "/") -> Listing[FileInfo]:
         """What is in a directory, by name; for a file, the file itself.
 
         Raises:
@@ -222,13 +225,21 @@ class ReadVerbs:
         """
         tree, parts = self._tree(), split_path(path)
         entry = tree.find(path)
+        show = partial(files_html, f"Files in {path}")
         if not entry.is_dir:
-            return iter([FileInfo.of(join_path(parts), entry)])
-        return (FileInfo.of(join_path((*parts, e.name)), e) for e in tree.scan(path))
+            alone = [FileInfo.of(join_path(parts), entry)]
+            return Listing(lambda: iter(alone), show)
+        return Listing(
+            lambda: (FileInfo.of(join_path((*parts, e.name)), e) for e in tree.scan(path)), show
+        )
 
-    def walk(self, path: str = "/") -> Iterator[FileInfo]:
+    def walk(self, path: str = "/") -> Listing[FileInfo]:
         """Everything below a directory, in path order; a directory comes before its content."""
-        return (FileInfo.of(below, entry) for below, entry in self._tree().walk(path))
+        tree = self._tree()
+        return Listing(
+            lambda: (FileInfo.of(below, entry) for below, entry in tree.walk(path)),
+            partial(files_html, f"Files below {path}"),
+        )
 
     def glob(self, pattern: str) -> list[FileInfo]:
         """What a glob matches: ``*``, ``**``, ``?``, ``[…]``, ``{a,b}``; see docs/glossary.md."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from pfslib.api.commit import Commit
 from pfslib.api.history_verbs import HistoryVerbs
 from pfslib.api.info import OpenCommitInfo, RepoInfo, when
+from pfslib.api.listing import Listing
 from pfslib.api.open_commit import OpenCommit
+from pfslib.api.pages import commits_html, repo_html
 from pfslib.api.waiting import rounds
 from pfslib.commits.branches import find_branch, get_branch
 from pfslib.commits.forsaken import is_forsaken
@@ -34,6 +36,9 @@ class Repo(HistoryVerbs):
 
     def __repr__(self) -> str:
         return f"<Repo {self.name}>"
+
+    def _repr_html_(self) -> str:
+        return repo_html(self)
 
     def __getitem__(self, reference: str) -> Commit:
         """The commit that a reference means: ``repo["master"]``, ``repo["master^"]``."""
@@ -103,7 +108,7 @@ class Repo(HistoryVerbs):
                 return OpenCommit(self._store, record, durable=not owner, allow_empty=allow_empty)
         raise AssertionError("the last round ends in one way or the other")
 
-    def list_commit(self, branch: str = "", *, newest_first: bool = False) -> Iterator[Commit]:
+    def list_commit(self, branch: str = "", *, newest_first: bool = False) -> Listing[Commit]:
         """The commits of the repo, by branch and from the oldest on; or those of one branch.
 
         Those of a branch are its head with all its ancestors, from wherever it forked. Of the
@@ -123,10 +128,10 @@ class Repo(HistoryVerbs):
                 get_branch(txn, self.name, branch)
             newest = get_commit(txn, head.head) if head is not None else None
         if not branch:
-            return self._list_all(newest_first=newest_first)
+            return Listing(lambda: self._list_all(newest_first=newest_first), commits_html)
         if newest is None:
-            return iter(())
-        return self._list_branch(newest, newest_first=newest_first)
+            return Listing(lambda: iter(()), commits_html)
+        return Listing(lambda: self._list_branch(newest, newest_first=newest_first), commits_html)
 
     def _list_branch(self, newest: CommitRecord, *, newest_first: bool) -> Iterator[Commit]:
         if newest_first:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pfslib.api.commit import Commit
 from pfslib.api.data import Data
+from pfslib.api.display_verbs import DisplayVerbs
 from pfslib.api.info import FileInfo, HeadMove, RepoInfo, when
 from pfslib.api.maintenance_verbs import MaintenanceVerbs
 from pfslib.api.open_commit import OpenCommit
@@ -45,7 +46,7 @@ from pfslib.model.removal import Removal
 from pfslib.pipelines.manage import check_unused, delete_all, plan_delete_all
 
 
-class Store(TreeSource, WorkVerbs, MaintenanceVerbs):
+class Store(TreeSource, WorkVerbs, MaintenanceVerbs, DisplayVerbs):
     """One open store: repos, commits, pipelines and jobs.
 
     A context manager; closed, too, when neither it nor a handle of it is referred to any more.

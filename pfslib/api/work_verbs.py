@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pfslib.api.listing import Listing
 from pfslib.model.errors import InvalidSpecError
 from pfslib.model.names import check_image_name
 from pfslib.model.removal import Removal
 from pfslib.model.specs import parse_specs, pipeline_of
 from pfslib.model.work import DatumRecord, Image, Job, Pipeline
+from pfslib.model.work_pages import jobs_html
 from pfslib.pipelines import ledger, manage
 from pfslib.pipelines.runner import Runner
 from pfslib.trees.contents import ContentWriter
@@ -131,8 +133,11 @@ class WorkVerbs:
         choice = RunnerChoice(self.kv, self.path, runner, notice or _log.warning)
         return Engine(self.kv, self.cache, self.path, choice, progress=progress).run_until_idle()
 
-    def list_job(self, pipeline: str = "") -> Iterator[Job]:
+    def list_job(self, pipeline: str = "") -> Listing[Job]:
         """Jobs, newest first; of one pipeline when it is named."""
+        return Listing(lambda: self._list_job(pipeline), jobs_html)
+
+    def _list_job(self, pipeline: str) -> Iterator[Job]:
         before: int | None = None
         while True:
             with self.kv.read() as txn:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from pfslib.model.nodes import Entry
+from pfslib.model.work_pages import job_html, pipeline_html
 
 
 class Transform(msgspec.Struct, array_like=True, frozen=True):
@@ -76,6 +77,9 @@ class Pipeline(msgspec.Struct, array_like=True, frozen=True):
 
     stopped: bool = False
 
+    def _repr_html_(self) -> str:
+        return pipeline_html(self)
+
 
 class JobState(StrEnum):
     """Where a job stands; the words are Pachyderm's."""
@@ -134,6 +138,9 @@ class Job(msgspec.Struct, array_like=True, frozen=True):
 
     renewed_ns: int = 0
     """When the owner last said that it is still at it."""
+
+    def _repr_html_(self) -> str:
+        return job_html(self)
 
 
 class DatumState(StrEnum):
