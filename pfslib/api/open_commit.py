@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pfslib.api.commit import Commit
 from pfslib.api.data import Data, add_data
+from pfslib.api.delete_verbs import DeleteVerbs
 from pfslib.api.editing import Editing, Seen, holding
 from pfslib.api.exclusive import Turns, one_at_a_time
 from pfslib.api.pages import open_commit_html
@@ -21,16 +23,14 @@ from pfslib.kv.short_reads import ShortReads
 from pfslib.model.errors import (
     InvalidInputError,
     InvalidPathError,
-    PathNotFoundError,
     PfsError,
     StateError,
 )
-from pfslib.model.globs import compile_glob
 from pfslib.model.history import OpenCommit as OpenRecord
-from pfslib.model.paths import join_path, split_path
+from pfslib.model.nodes import Entry, Kind
+from pfslib.model.paths import split_path
 from pfslib.trees.edit import Edit, Op
-from pfslib.trees.glob import glob_entries
-from pfslib.trees.hostfile import entry_of, read_host_file
+from pfslib.trees.hostfile import clamped, entry_of, read_host_file
 from pfslib.trees.hoststats import HostStats
 from pfslib.trees.hosttree import Base, TreeReader
 from pfslib.trees.spool import EditSpool
@@ -47,7 +47,7 @@ OFFSET_MAX: Final = 1 << 44
 """The largest file that ext4 takes: a gap costs nothing here, but exporting it would."""
 
 
-class OpenCommit(ReadVerbs):
+class OpenCommit(ReadVerbs, DeleteVerbs):
     """A commit in the making; other readers see nothing of it.
 
     As a context manager it is published, all of it, when the block ends, and discarded when the
@@ -217,6 +217,32 @@ class OpenCommit(ReadVerbs):
             self._editing.add([Edit(Op.WRITE, parts, entry, offset)])
 
     @one_at_a_time
+    def put_entry(
+        self, path: str, data: Data, kind: Kind, *, modified: datetime | None = None
+    ) -> None:
+        """Write a file or link as somebody else has kept it: for those who import.
+
+        Args:
+            path: Where, in the commit.
+            data: The content; of a link, its target.
+            kind: A file, an executable one, or a link.
+            modified: When it was changed last; None for now.
+
+        Raises:
+            InvalidInputError: A directory: it comes with what is in it.
+        """
+        self._editing.check()
+        parts = split_path(path)
+        self._check_file_path(path, parts)
+        if kind == Kind.DIRECTORY:
+            raise InvalidInputError(f"{path}: a directory cannot be put without what is in it")
+        moment = time.time_ns() if modified is None else int(modified.timestamp() * 1e9)
+        with self._editing.adding():
+            content = add_data(self._editing.writer, data)
+            entry = Entry(b"", kind, content.size, content.ref, clamped(moment), b"")
+            self._editing.add([Edit(Op.PUT, parts, entry)])
+
+    @one_at_a_time
     def copy_file(self, source: Commit | OpenCommit, source_path: str, path: str) -> None:
         """Take a file or directory over from a commit of the same store, by reference.
 
@@ -243,59 +269,6 @@ class OpenCommit(ReadVerbs):
         if isinstance(source, Commit):
             source.check_there()
         self._editing.add([Edit(Op.PUT, parts, entry)])
-
-    # --- deleting ------------------------------------------------------------------------
-
-    @one_at_a_time
-    def delete_file(self, path: str, *, missing_ok: bool = False) -> None:
-        """Remove a file, or a directory with all below it.
-
-        Args:
-            path: The file or directory.
-            missing_ok: Do nothing if it is not there, as Pachyderm does.
-
-        Raises:
-            InvalidPathError: It is the root.
-            PathNotFoundError: Nothing is there.
-        """
-        parts = split_path(path)
-        if not parts:
-            raise InvalidPathError(path, "it is the root; the glob `/*` deletes what is in it")
-        if self._editing.makes_file(parts):
-            self._editing.add([Edit(Op.DELETE, parts)])
-            return
-        while True:
-            seen, entry = self._editing.find(parts)
-            if entry is None:
-                if missing_ok:
-                    return
-                raise PathNotFoundError(join_path(parts), f"open commit {self}")
-            if self._editing.add([Edit(Op.DELETE, parts)], seen):
-                return
-
-    @one_at_a_time
-    def delete_glob(self, pattern: str) -> list[str]:
-        """Remove every file and directory that a glob matches.
-
-        Args:
-            pattern: See `glob`.
-
-        Returns:
-            The paths that matched and are gone; none if nothing matched.
-        """
-        glob = compile_glob(pattern)
-        while True:
-            gone: list[Parts] = []
-            with holding(self._store.kv) as hold, self._editing.naming():
-                seen = self._editing.see_held((), hold)
-                txn = ShortReads(self._store.kv)
-                for parts, _ in glob_entries(txn, seen.root, glob, self._store.cache):
-                    if not gone or parts[: len(gone[-1])] != gone[-1]:
-                        gone.append(parts)
-            if gone == [()]:
-                raise InvalidPathError(pattern, "it is the root; `/*` is all that is in it")
-            if self._editing.add([Edit(Op.DELETE, parts) for parts in gone], seen):
-                return [join_path(parts) for parts in gone]
 
     # --- end -----------------------------------------------------------------------------
 

@@ -1,0 +1,220 @@
+"""A git history as commits: each one, with its files as git has them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import pfslib
+from pfslib.interop.git_history import import_git
+
+WHO = {
+    "GIT_AUTHOR_NAME": "Ann Ä", "GIT_AUTHOR_EMAIL": "ann@example.org",
+    "GIT_COMMITTER_NAME": "Bob", "GIT_COMMITTER_EMAIL": "bob@example.org",
+    "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
+}  # fmt: skip
+
+
+class Git:
+    """A work tree."""
+
+    def __init__(self, directory) -> None:
+        self.directory = directory
+        self.clock = 1_600_000_000
+        directory.mkdir()
+        self("init", "-q", "-b", "main")
+
+    def __call__(self, *arguments: str) -> str:
+        self.clock += 60
+        date = f"{self.clock} +0200"
+        done = subprocess.run(
+            ["git", "-C", self.directory, *arguments],
+            env={**os.environ, **WHO, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+            capture_output=True,
+            check=True,
+        )
+        return done.stdout.decode("utf-8", "surrogateescape").strip()
+
+    def commit(self, message: str) -> str:
+        self("add", "-A")
+        self("commit", "-q", "--allow-empty", "-m", message)
+        return self("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def git(tmp_path) -> Git:
+    return Git(tmp_path / "work")
+
+
+@pytest.fixture
+def filled(git) -> Git:
+    top = git.directory
+    (top / "src").mkdir()
+    (top / "src/a.py").write_text("print(1)\n")
+    (top / "run").write_text("#!/bin/sh\n")
+    (top / "run").chmod(0o755)
+    (top / "link").symlink_to("src/a.py")
+    (top / os.fsdecode(b"odd \xff\n\t name")).write_bytes(bytes(range(256)) * 1000)
+    git.commit("first\n\nwith a body")
+    (top / "src/a.py").unlink()
+    (top / "src").rmdir()
+    (top / "src").write_text("a file now")
+    git.commit("a directory becomes a file")
+    (top / "src").unlink()
+    (top / "src").mkdir()
+    (top / "src/b.py").write_text("2")
+    git("mv", "run", "walk")
+    git.commit("and a directory again")
+    git.commit("nothing")
+    git("checkout", "-q", "-b", "side")
+    (top / "side").write_text("side")
+    git.commit("on the side")
+    git("checkout", "-q", "main")
+    (top / "main").write_text("main")
+    git.commit("on main")
+    git("merge", "-q", "--no-edit", "-m", "merged", "side")
+    return git
+
+
+def in_git(git: Git, commit: str) -> dict[str, tuple[str, bytes]]:
+    found = {}
+    for row in filter(None, git("ls-tree", "-r", "-z", "--full-tree", commit).split("\0")):
+        meta, path = row.split("\t", 1)
+        mode, _, blob = meta.split()
+        data = subprocess.run(
+            ["git", "-C", git.directory, "cat-file", "blob", blob], capture_output=True, check=True
+        ).stdout
+        found[path] = (mode, data)
+    return found
+
+
+def in_commit(commit: pfslib.Commit) -> dict[str, tuple[str, bytes]]:
+    modes = {("file", False): "100644", ("file", True): "100755", ("symlink", False): "120000"}
+    return {
+        info.path[1:]: (modes[info.kind, info.executable], commit.get_file(info.path))
+        for info in commit.walk()
+        if info.kind != "dir"
+    }
+
+
+def test_every_commit_holds_what_git_has(repo, filled):
+    commits = import_git(repo, filled.directory)
+    shas = filled("rev-list", "--first-parent", "--reverse", "HEAD").split()
+    assert len(commits) == len(shas) == 6
+    for commit, sha in zip(commits, shas, strict=True):
+        assert in_commit(commit) == in_git(filled, sha)
+        assert commit.message.endswith(f"git-commit: {sha}")
+    first = commits[0]
+    assert first.message.startswith("first\n\nwith a body\n\ngit-author: Ann Ä <ann@example.org>")
+    date = filled("show", "-s", "--format=%ct", shas[0])
+    assert first.inspect_file("/run").modified.timestamp() == int(date)
+    assert commits == list(repo.list_commit("master"))
+
+
+def test_the_next_import_brings_only_what_is_new(repo, filled):
+    before = import_git(repo, filled.directory)
+    assert import_git(repo, filled.directory) == []
+    (filled.directory / "more").write_text("more")
+    sha = filled.commit("more")
+    (new,) = import_git(repo, filled.directory, "main")
+    assert in_commit(new) == in_git(filled, sha)
+    assert new.parent() == before[-1]
+
+
+def test_an_import_that_was_interrupted_goes_on(repo, filled, monkeypatch):
+    from pfslib.interop import git_history
+
+    real, left = git_history._put, [9]
+
+    def fail_later(*arguments) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        real(*arguments)
+
+    monkeypatch.setattr(git_history, "_put", fail_later)
+    with pytest.raises(KeyboardInterrupt):
+        import_git(repo, filled.directory)
+    half = len(list(repo.list_commit("master")))
+    assert 0 < half < 6
+    monkeypatch.undo()
+    assert len(import_git(repo, filled.directory)) == 6 - half
+    assert in_commit(repo["master"]) == in_git(filled, "HEAD")
+
+
+def test_another_ref_to_another_branch(repo, filled):
+    import_git(repo, filled.directory, "side", branch="side")
+    assert in_commit(repo["side"]) == in_git(filled, "side")
+    with pytest.raises(pfslib.ConflictError, match="not in the history"):
+        import_git(repo, filled.directory, "side~1", branch="side")
+    with repo.commit("own") as commit:
+        commit.put_file("/f", b"1")
+    with pytest.raises(pfslib.ConflictError, match="came from no git"):
+        import_git(repo, filled.directory, branch="own")
+
+
+def test_submodules_are_left_out(repo, filled, tmp_path):
+    inner = Git(tmp_path / "inner")
+    (inner.directory / "f").write_text("1")
+    inner.commit("inner")
+    filled(
+        "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner.directory), "sub"
+    )
+    filled.commit("with a submodule")
+    found = in_commit(import_git(repo, filled.directory)[-1])
+    assert ".gitmodules" in found
+    assert "sub" not in found
+
+
+def test_a_bare_repository_and_git_of_no_repository(repo, filled, tmp_path):
+    bare = tmp_path / "bare"
+    subprocess.run(["git", "clone", "-q", "--bare", filled.directory, bare], check=True)
+    assert len(import_git(repo, bare)) == 6
+    (tmp_path / "none").mkdir()
+    for directory in (tmp_path / "none", tmp_path / "missing"):
+        with pytest.raises(pfslib.InvalidInputError, match="git says"):
+            import_git(repo, directory)
+    for ref in ("none", "--all", "-h"):
+        with pytest.raises(pfslib.InvalidInputError, match="git says"):
+            import_git(repo, bare, ref, branch="other")
+
+
+def test_a_repository_without_all_of_its_objects(repo, filled):
+    objects = filled.directory / ".git/objects"
+    blob = filled("rev-parse", "HEAD:walk")
+    shutil.rmtree(objects / blob[:2])
+    with pytest.raises(pfslib.InvalidInputError, match=f"lacks object {blob}|git says"):
+        import_git(repo, filled.directory)
+    assert repo.list_open() == []
+
+
+def test_a_hostile_repository_runs_nothing(repo, filled, tmp_path):
+    ran = tmp_path / "ran"
+    hook = filled.directory / ".git/evil"
+    hook.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    hook.chmod(0o755)
+    for name in (
+        "core.fsmonitor",
+        "core.pager",
+        "diff.external",
+        "core.sshCommand",
+        "core.askPass",
+    ):
+        filled("config", name, str(hook))
+    filled("config", "filter.evil.smudge", str(hook))
+    filled("config", "diff.evil.textconv", str(hook))
+    filled("config", "remote.origin.url", f"ext::{hook}")
+    filled("config", "remote.origin.promisor", "true")
+    filled("config", "extensions.partialClone", "origin")
+    (filled.directory / ".git/info/attributes").write_text("* filter=evil diff=evil\n")
+    ran.unlink(missing_ok=True)
+    import_git(repo, filled.directory)
+    missing = filled.directory / ".git/objects" / filled("rev-parse", "HEAD:main")[:2]
+    ran.unlink(missing_ok=True)
+    shutil.rmtree(missing)
+    with pytest.raises(pfslib.InvalidInputError):
+        import_git(repo, filled.directory, branch="again")
+    assert not ran.exists()
