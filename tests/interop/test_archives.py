@@ -163,7 +163,8 @@ def test_an_open_commit_goes_out_too(repo):
         out = io.BytesIO()
         export_tar(commit, out)
     out.seek(0)
-    assert tarfile.open(fileobj=out).getnames() == ["f"]
+    with tarfile.open(fileobj=out) as archive:
+        assert archive.getnames() == ["f"]
 
 
 def test_a_stream_through_a_pipe(repo, tree):
@@ -173,12 +174,12 @@ def test_a_stream_through_a_pipe(repo, tree):
     reading, writing = os.pipe()
 
     def send() -> None:
-        with open(writing, "wb") as pipe:
+        with os.fdopen(writing, "wb") as pipe:
             export_tar(commit.commit, pipe)
 
     thread = threading.Thread(target=send)
     thread.start()
-    with open(reading, "rb") as pipe, repo.commit("copy") as copy:
+    with os.fdopen(reading, "rb") as pipe, repo.commit("copy") as copy:
         import_tar(copy, pipe)
     thread.join()
     assert list(copy.commit.diff(commit.commit)) == []
@@ -288,7 +289,7 @@ def test_sizes_that_are_lies(repo):
 
 
 def test_holes_without_end_are_refused(repo, tmp_path):
-    with open(tmp_path / "sparse", "wb") as file:
+    with (tmp_path / "sparse").open("wb") as file:
         file.truncate(1 << 40)
     stream = subprocess.run(
         ["tar", "-cS", "-C", tmp_path, "sparse"], capture_output=True, check=True
