@@ -56,7 +56,7 @@ class TreeSource:
         Raises:
             StoreNotFoundError: It is not there any more.
         """
-        directory = check_store(Path(path))
+        directory = check_store(Path(path), STORE_PARAMETERS)
         key = (cls, identity(directory))
         source = _reopened.get(key)
         if not isinstance(source, cls) or source.closed:

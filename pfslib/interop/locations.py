@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pfslib.api.store import Store
+from pfslib.api.tree_source import STORE_PARAMETERS
 from pfslib.kv.lmdb_kv import open_directories
 from pfslib.kv.store_dir import DEFAULT_NAME, ENVIRONMENT_VARIABLE, check_store, locate_store
 from pfslib.model.errors import PathNotFoundError, StoreNotFoundError
@@ -55,7 +56,7 @@ def choose_store(store: str | os.PathLike[str] | Store | None) -> Path:
     if isinstance(store, Store):
         return store.path
     try:
-        return check_store(locate_store(store, os.environ))
+        return check_store(locate_store(store, os.environ), STORE_PARAMETERS)
     except StoreNotFoundError as error:
         if store is not None or os.environ.get(ENVIRONMENT_VARIABLE):
             raise
