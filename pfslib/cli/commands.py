@@ -93,6 +93,15 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
         "unmount": Place("mounts", "Take a mounted commit away."),
         "list-mount": Place("mounts", "List the mounts."),
     },
+    "Exchange": {
+        "import-archive": Place("exchange", "Put what is in a tar or zip file."),
+        "export-archive": Place("exchange", "Write a directory of a commit as a tar or zip file."),
+        "import-git": Place("exchange", "Make each commit of a git history one of a repo."),
+        "split-file": Place(
+            "exchange", "Put the lines, CSV rows or JSON documents of a stream as many files."
+        ),
+        "draw": Place("exchange", "Draw the graph of repos and pipelines."),
+    },
 }
 
 COMMANDS: Final = {name: place for section in SECTIONS.values() for name, place in section.items()}

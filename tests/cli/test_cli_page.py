@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,7 @@ def test_commands_print_what_the_page_shows(said, pfs) -> None:
     use_files(said, pfs, commits)
     use_history(said, pfs, commits)
     use_pipelines_and_images(said, pfs)
+    use_exchange(said)
     said("delete-repo", "data")
     said("delete-all", "--yes")
     assert said.done == {*COMMANDS} - THAT_RUN_OR_MOUNT
@@ -193,6 +195,17 @@ def use_pipelines_and_images(said, pfs) -> None:
     said("create-image", "tools", "rootfs")
     said("list-image")
     said("delete-image", "tools")
+
+
+def use_exchange(said) -> None:
+    archive = said("export-archive", "data", "master")
+    said("import-archive", "data@archived:/", stdin=archive)
+    said("split-file", "data@split:/rows", stdin=b"a\nb\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=b", "-C", "history"]
+    subprocess.run(["git", "init", "-q", "history"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
+    said("import-git", "history", "data", "git")
+    said("draw")
 
 
 @pytest.mark.mount
