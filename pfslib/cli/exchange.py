@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, Final, get_args
+from typing import IO, Any, Final, get_args
 
 import click
 
@@ -168,8 +168,8 @@ def split_file(
 @contextmanager
 def _reading(name: str) -> Iterator[io.BufferedReader]:
     if name == STDIN:
-        stream: BinaryIO = standard_input()
-        yield stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
+        stream: Any = standard_input()
+        yield stream if hasattr(stream, "peek") else io.BufferedReader(stream)
         return
     with Path(name).open("rb") as file:
         yield file

@@ -26,13 +26,14 @@ def test_archives_go_out_and_come_back(repo, pfs, form):
     piped = pfs("export-archive", "data", "master", "--format", form).stdout
     for source in (["-f", f"out.{form}"], []):
         pfs("import-archive", "data@back:/", *source, stdin=b"" if source else piped)
-        assert pfs("diff", "data@back", "data@master").stdout == b""
+        assert pfs("diff", "data@back", "data@master").rows == []
         pfs("delete-branch", "data", "back")
 
 
 def test_a_part_of_a_commit_goes_to_a_part_of_another(repo, pfs):
     piped = pfs("export-archive", "data@master:/dir").stdout
-    assert tarfile.open(fileobj=io.BytesIO(piped)).getnames() == ["f"]
+    with tarfile.open(fileobj=io.BytesIO(piped)) as archive:
+        assert archive.getnames() == ["f"]
     pfs("import-archive", "data", "master", "/in/here", "-c", stdin=piped)
     assert pfs("get-file", "data@master:/in/here/f").stdout == b"content"
 
