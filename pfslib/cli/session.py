@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 import pfslib
+from pfslib.cli.logged import tell_what_is_logged
 
 if TYPE_CHECKING:
     from pfslib import Store
@@ -47,6 +48,7 @@ class Session:
         Raises:
             StoreNotFoundError: None is there.
         """
+        tell_what_is_logged()
         return pfslib.open(self.store)
 
 

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -204,3 +206,26 @@ def test_a_forked_child_is_not_stuck_in_another_threads_turn(repo):
         pytest.fail("the child hangs")
     assert os.waitstatus_to_exitcode(ended[1]) == 0
     assert lasting.get_file("/f") == b"child"
+
+
+# --- warnings --------------------------------------------------------------------------------
+
+
+def test_warnings_are_silent_unless_asked_for(store, tmp_path):
+    """Python itself prints those of a library that has no handler at all."""
+    code = (
+        "import logging, sys, pfslib\n"
+        "pfslib.open(sys.argv[1])\n"
+        "if len(sys.argv) > 2: logging.basicConfig()\n"
+        "logging.getLogger('pfslib').warning('something odd')"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code, store.path, *asked],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stderr.strip()
+        for asked in ((), ("asked",))
+    ]
+    assert said == ["", "WARNING:pfslib:something odd"]

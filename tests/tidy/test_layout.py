@@ -18,7 +18,10 @@ LINES_MAX = 400
 ONE_PAGE = {"errors"}  # the tree of all errors is to be read as a whole
 SHOWN_BY_ITS_NAME = {"names", "repos", "tables"}  # modules of pfslib.cli, and what they show
 SAYS_NOTHING = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "core", "base"}
-HEAVY = {"lmdb", "docker", "fuse", "rich", "click", "pyfastcdc", "zstandard", "blake3", "msgspec"}
+HEAVY = {
+    *("lmdb", "docker", "fuse", "rich", "click", "pyfastcdc", "zstandard", "blake3", "msgspec"),
+    *("fsspec", "upath", "dask", "numpy", "pandas", "IPython", "tarfile", "zipfile"),
+}
 
 MODULES = sorted(
     path
@@ -149,4 +152,23 @@ def test_opening_a_store_loads_no_runner_and_no_command_line(tmp_path):
         "print(*sys.modules)"
     )
     loaded = {name.split(".")[0] for name in run_python(code).split()}
-    assert not {"docker", "fuse", "rich", "click", "pyfastcdc", "requests"} & loaded
+    unused = {"lmdb", "zstandard", "blake3", "msgspec"}
+    assert not ((HEAVY - unused) | {"requests"}) & loaded
+
+
+def test_importing_the_library_is_light():
+    """By what `-X importtime` says of it, the best of a few: at most 100 ms over bare Python."""
+
+    def milliseconds() -> float:
+        done = subprocess.run(
+            [sys.executable, "-X", "importtime", "-c", "import pfslib"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        rows = [row.split("|") for row in done.stderr.splitlines()]
+        (whole,) = [int(row[1]) for row in rows if row[-1].strip() == "pfslib"]
+        return whole / 1000
+
+    assert min(milliseconds() for _ in range(3)) <= 100
