@@ -12,7 +12,6 @@ from pfslib.model.globs import compile_glob
 from pfslib.model.paths import join_path, split_path
 from pfslib.trees.edit import Edit, Op
 from pfslib.trees.glob import glob_entries
-from pfslib.trees.lookup import find_entry
 from pfslib.trees.walk import Parts
 
 if TYPE_CHECKING:

@@ -242,7 +242,6 @@ class OpenCommit(ReadVerbs, DeleteVerbs):
             entry = Entry(b"", kind, content.size, content.ref, clamped(moment), b"")
             self._editing.add([Edit(Op.PUT, parts, entry)])
 
-    @one_at_a_time
     def copy_file(self, source: Commit | OpenCommit, source_path: str, path: str) -> None:
         """Take a file or directory over from a commit of the same store, by reference.
 
@@ -262,13 +261,17 @@ class OpenCommit(ReadVerbs, DeleteVerbs):
                 hint="put what `source.stream_file(path)` gives",
             )
         parts = split_path(path)
-        entry = source.tree.find(source_path)
         if not parts:
             raise InvalidPathError(path, "it is the root; copy what is in it")
+        tree = source.tree  # not within the turn: two commits may copy from each other
+        self._copy(tree.find(source_path), parts, source)
+
+    @one_at_a_time
+    def _copy(self, entry: Entry, at: Parts, source: Commit | OpenCommit) -> None:
         self._editing.writer.keep(entry)
         if isinstance(source, Commit):
             source.check_there()
-        self._editing.add([Edit(Op.PUT, parts, entry)])
+        self._editing.add([Edit(Op.PUT, at, entry)])
 
     # --- end -----------------------------------------------------------------------------
 

@@ -229,3 +229,22 @@ def test_warnings_are_silent_unless_asked_for(store, tmp_path):
         for asked in ((), ("asked",))
     ]
     assert said == ["", "WARNING:pfslib:something odd"]
+
+
+def test_two_open_commits_may_copy_from_each_other(store, repo):
+    one, two = (repo.start_commit(branch) for branch in ("one", "two"))
+    for commit in (one, two):
+        commit.put_file("/f", commit.branch)
+    together = threading.Barrier(2)
+
+    def copy(source: pfslib.OpenCommit, target: pfslib.OpenCommit) -> None:
+        together.wait(10)
+        for number in range(20):
+            target.copy_file(source, "/f", f"/{number}")
+
+    with ThreadPoolExecutor(2) as threads:
+        work = [threads.submit(copy, *pair) for pair in ((one, two), (two, one))]
+        for done in work:
+            done.result(60)
+    assert one.finish().get_file("/19") == b"two"
+    assert two.finish().get_file("/19") == b"one"
