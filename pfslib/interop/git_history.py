@@ -31,6 +31,11 @@ _HARMLESS: Final = (
     *("-c", "protocol.allow=never"),
 )
 
+_ELSEWHERE: Final = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_INDEX_FILE"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+}
+
 _ENVIRONMENT: Final = {
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_TERMINAL_PROMPT": "0",
@@ -157,7 +162,12 @@ class _Git:
 
     def __init__(self, directory: Path) -> None:
         self._command = ["git", "-C", str(directory), *_HARMLESS]
-        self._environ: Mapping[str, str] = {**os.environ, **_ENVIRONMENT}
+        # That repository and no other: none around it, and none that the environment names.
+        self._environ: Mapping[str, str] = {
+            **{name: text for name, text in os.environ.items() if name not in _ELSEWHERE},
+            **_ENVIRONMENT,
+            "GIT_CEILING_DIRECTORIES": str(directory.resolve().parent),
+        }
         self.lines("rev-parse", "--git-dir")
 
     def start(self, *arguments: str, stdin: int | IO[bytes]) -> subprocess.Popen[bytes]:

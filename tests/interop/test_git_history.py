@@ -169,6 +169,18 @@ def test_submodules_are_left_out(repo, filled, tmp_path):
     assert "sub" not in found
 
 
+def test_no_other_repository_is_taken_for_the_one_named(repo, filled, tmp_path, monkeypatch):
+    """As git itself would: one around the directory, or that of a hook's environment."""
+    (filled.directory / "inside").mkdir()
+    with pytest.raises(pfslib.InvalidInputError, match="not a git repository"):
+        import_git(repo, filled.directory / "inside")
+    monkeypatch.setenv("GIT_DIR", str(filled.directory / ".git"))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(pfslib.InvalidInputError, match="not a git repository"):
+        import_git(repo, tmp_path / "none")
+    assert len(import_git(repo, filled.directory)) == 6
+
+
 def test_a_bare_repository_and_git_of_no_repository(repo, filled, tmp_path):
     bare = tmp_path / "bare"
     subprocess.run(["git", "clone", "-q", "--bare", filled.directory, bare], check=True)
