@@ -2,14 +2,15 @@
 # All paths are relative, so that the checkout may stand anywhere, in a path with spaces too.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup tools demo test lint bench clean
 
 help:
 	@echo 'make demo     tell the story of the post, step by step, in a temporary store'
 	@echo 'make test     lint, types, layers, then all tests; ARGS="-k chunks -x" goes to pytest'
 	@echo 'make lint     the first three of those'
 	@echo 'make bench    storage beside cp, tar, find, git, borg, restic, casync; ARGS="--quick"'
-	@echo 'make setup    make .venv and look for libfuse; the others call it'
+	@echo 'make setup    make .venv and look for libfuse; the others call it, or the next'
+	@echo 'make tools    the same with all that tests need'
 	@echo 'make clean    remove .venv and whatever the tools left'
 
 setup:
@@ -18,7 +19,10 @@ setup:
 demo: setup
 	@bash scripts/demo.sh
 
-lint: setup
+tools:
+	@bash scripts/setup.sh tools
+
+lint: tools
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy

@@ -1,11 +1,13 @@
 #!/bin/bash
-# Makes .venv with pfslib and its tools, and sees that libfuse is there. May be called at any time:
-# it does only what is missing. PYTHON=/path/to/python3 chooses the Python for a new .venv.
+# Makes .venv with pfslib and, if called as `setup.sh tools`, all that its tests need; and sees that
+# libfuse is there. May be called at any time: it does only what is missing.
+# PYTHON=/path/to/python3 chooses the Python for a new .venv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/apt.sh
 
 stamp=.venv/.made-by-setup
+with=${1:-}
 
 say() { echo "setup: $*" >&2; }
 die() { say "$@"; exit 1; }
@@ -62,15 +64,23 @@ make_venv() {
 }
 
 install_project() {
-    say "installing pfslib and its tools into .venv"
-    .venv/bin/python -m pip install -qq --disable-pip-version-check --editable \
-        '.[test,interop-test]' \
-        </dev/null
-    fingerprint >"$stamp"
+    local what=. shown=pfslib
+    ! wants_tools || { what='.[test,interop-test]' shown='pfslib and its tools'; }
+    say "installing $shown into .venv"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --editable "$what" </dev/null
+    { fingerprint; ! wants_tools || echo tools; } >"$stamp.new"
+    mv "$stamp.new" "$stamp"
 }
 
+# Tools that were installed once stay, so they are kept up to date.
+wants_tools() { [ "$with" = tools ] || [ "$(tail -n 1 "$stamp" 2>/dev/null)" = tools ]; }
+
 is_current() {
-    [ "$(cat "$stamp" 2>/dev/null)" = "$(fingerprint)" ] && .venv/bin/python -c '' 2>/dev/null
+    local made
+    made=$(cat "$stamp" 2>/dev/null) || return 1
+    [ "$made" = "$(fingerprint; echo tools)" ] || [ "$made$with" = "$(fingerprint)" ] ||
+        return 1
+    .venv/bin/python -c '' 2>/dev/null
 }
 
 # Whose an environment is matters only when there is something to change in it.

@@ -1,7 +1,7 @@
 """What people read and write data with, on a branch, an old commit and an open one.
 
 Each tool reads by the URL as it is, where it can, and else in the way that docs/fsspec.md names. A
-tool that is not installed fails: `scripts/setup.sh` installs them all.
+tool that is not installed fails: `make tools` installs them all.
 """
 
 from __future__ import annotations
