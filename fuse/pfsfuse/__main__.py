@@ -1,11 +1,7 @@
-"""``python -m pfsfuse``: serve one mount until it is unmounted."""
+"""``python -m pfsfuse CONTROL``: fork a mount server for every order that comes over a socket."""
 
-import os
 import sys
 
-from pfsfuse.command import main
+from pfsfuse.zygote import Zygote
 
-exit_code = main(sys.argv[1:])
-sys.stderr.flush()
-# Not sys.exit: the thread in libfuse's loop may be stuck in a request that is never answered.
-os._exit(exit_code)
+Zygote(int(sys.argv[1])).run()

@@ -1,7 +1,8 @@
-"""Operations to libfuse: fusepy with its way cut short, which makes cold scans twice as fast.
+"""Operations to libfuse: the mount as fusepy serves it, path by path.
 
-fusepy turns every answer from Python values to C ones field by field, and paths from bytes to text
-and back. Here the answers are put into libfuse's own structures, and paths stay bytes.
+The second way, for whoever prefers libfuse to `kernel_loop`. fusepy turns every answer from Python
+values to C ones field by field, and paths from bytes to text and back. Here the answers are put
+into libfuse's own structures, and paths stay bytes.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import ctypes
 import errno
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
-from pfsfuse.errnos import errno_of
-from pfsfuse.fusepy import FUSE, c_stat, c_statvfs, libfuse
-from pfsfuse.lookups import NAME_MAX
-from pfsfuse.operations import Operations
+from pfsfuse.attributes import BLOCK, MODES, attributes_of
+from pfsfuse.errnos import Refusal, errno_of
+from pfsfuse.fusepy import FUSE, c_stat, c_statvfs
+from pfsfuse.inodes import Inode
+from pfsfuse.kernel_mount import Mount
+from pfsfuse.operations import NAME_MAX, Operations
 
 _FOREVER: Final = 86_400
 """Seconds for which the kernel may keep what it was told. A finished commit never changes."""
@@ -27,15 +31,11 @@ _NO_OPEN_SINCE: Final = 23
 """Kernels from protocol 7.23 (Linux 3.15) on take ENOSYS for "no need to open"."""
 
 _NANOSECONDS: Final = 1_000_000_000
+_PATHS_KEPT: Final = 65_536
 
 # What ctypes hands to a callback: pointers to structures, and functions of libfuse.
 _Pointer = Any
 _Filler = Callable[[_Pointer, bytes, c_stat | None, int], int]
-
-
-def detach(mountpoint: bytes) -> None:
-    """Unmount lazily, as root or through fusermount."""
-    libfuse.fuse_unmount(ctypes.c_char_p(mountpoint), None)
 
 
 class Binding(FUSE):
@@ -43,39 +43,30 @@ class Binding(FUSE):
 
     Args:
         operations: What to answer.
-        mountpoint: An absolute path.
+        wanted: What to mount where.
         on_live: Called once, in the serving thread, when the kernel has said hello.
-        fsname: What `mount` and `df` show as the source.
-        names_are_final: Whether the kernel may remember that a name is missing.
-        allow_other: Whether other users may look.
 
     Raises:
         RuntimeError: libfuse could not mount; it has said why on standard error.
     """
 
-    operations: Operations
-
     def __init__(
-        self,
-        operations: Operations,
-        mountpoint: bytes,
-        *,
-        on_live: Callable[[], None],
-        fsname: str,
-        names_are_final: bool,
-        allow_other: bool,
+        self, operations: Operations, wanted: Mount, *, on_live: Callable[[], None]
     ) -> None:
+        self._answers = operations
         self._on_live = on_live
         self._may_skip_open = True
-        self._stat = c_stat(st_nlink=1, st_uid=os.geteuid(), st_gid=os.getegid(), st_blksize=4096)
+        self._stat = c_stat(st_nlink=1, st_uid=os.geteuid(), st_gid=os.getegid(), st_blksize=BLOCK)
+        names_are_final = operations.top.shown.is_final
+        self._find = lru_cache(maxsize=_PATHS_KEPT)(self._walk)
         super().__init__(
-            operations,
-            mountpoint.decode("latin-1"),
+            _Asked(),
+            wanted.mountpoint.decode("latin-1"),
             encoding="latin-1",
             foreground=True,
             nothreads=True,
             ro=True,
-            fsname=_escape(fsname),
+            fsname=_escape(wanted.fsname),
             subtype="pfs",
             use_ino=True,
             kernel_cache=True,
@@ -84,7 +75,7 @@ class Binding(FUSE):
             negative_timeout=_FOREVER if names_are_final else 0,
             max_read=_LARGEST_READ,
             default_permissions=True,
-            allow_other=allow_other,
+            allow_other=wanted.allow_other,
         )
 
     @staticmethod
@@ -92,7 +83,13 @@ class Binding(FUSE):
         try:
             return func(*arguments) or 0
         except BaseException as error:  # what leaves a callback would be answered as success
-            return -errno_of(error, func.__name__, arguments[0])
+            return -errno_of(error, func.__name__, lambda: _path_of(arguments))
+
+    def _walk(self, path: bytes) -> Inode:
+        parent, _, name = path.rpartition(b"/")
+        if not name:
+            return self._answers.top
+        return self._answers.lookup(self._find(parent or b"/"), name)
 
     def init(self, conn: int | None) -> None:
         """The kernel is there."""
@@ -104,13 +101,11 @@ class Binding(FUSE):
 
     def getattr(self, path: bytes, buf: _Pointer) -> None:
         """Fill in a stat record."""
-        found = self.operations.getattr(path)
+        inode = self._find(path)
         stat = self._stat
-        stat.st_ino = found.ino
-        stat.st_mode = found.mode
-        stat.st_size = found.size
-        stat.st_blocks = found.blocks
-        seconds, nanoseconds = divmod(found.mtime_ns, _NANOSECONDS)
+        stat.st_ino = inode.id
+        stat.st_mode, stat.st_size, stat.st_blocks, mtime_ns = attributes_of(inode.entry)
+        seconds, nanoseconds = divmod(mtime_ns, _NANOSECONDS)
         for time in (stat.st_atimespec, stat.st_mtimespec, stat.st_ctimespec):
             time.tv_sec = seconds
             time.tv_nsec = nanoseconds
@@ -123,32 +118,34 @@ class Binding(FUSE):
     def readdir(
         self, path: bytes, buf: _Pointer, filler: _Filler, _offset: int, _fip: _Pointer
     ) -> None:
-        """Hand all names of a directory to libfuse."""
+        """Hand all names of a directory to libfuse, with type and number, but nothing else."""
         filler(buf, b".", None, 0)
         filler(buf, b"..", None, 0)
         stat = self._stat
-        for name, stat.st_ino, stat.st_mode in self.operations.readdir(path):
-            filler(buf, name, stat, 0)
+        for inode in self._answers.children(self._find(path)):
+            stat.st_ino = inode.id
+            stat.st_mode = MODES[inode.entry.kind]
+            filler(buf, inode.entry.name, stat, 0)
 
     def readlink(self, path: bytes, buf: _Pointer, bufsize: int) -> None:
         """Fill in a text that ends with a zero byte."""
-        target = self.operations.readlink(path)[: bufsize - 1] + b"\0"
+        target = self._answers.readlink(self._find(path))[: bufsize - 1] + b"\0"
         ctypes.memmove(buf, target, len(target))
 
-    def open(self, path: bytes, _fip: _Pointer) -> None:
-        """Ask for no more opens, of a kernel that understands it."""
+    def open(self, _path: bytes, _fip: _Pointer) -> None:
+        """Ask for no more opens, of a kernel that understands it: see `kernel_loop`."""
         if self._may_skip_open:
-            self.operations.open(path)
+            raise Refusal(errno.ENOSYS)
 
     def read(self, path: bytes, buf: _Pointer, size: int, offset: int, _fip: _Pointer) -> int:
         """Fill in bytes; how many."""
-        data = self.operations.read(path, size, offset)
+        data = self._answers.read(self._find(path), offset, size)
         ctypes.memmove(buf, data, len(data))
         return len(data)
 
-    def statfs(self, path: bytes, buf: _Pointer) -> None:
+    def statfs(self, _path: bytes, buf: _Pointer) -> None:
         """Fill in a statvfs record."""
-        usage = self.operations.statfs(path)
+        usage = self._answers.statfs()
         buf[0] = c_statvfs(
             f_bsize=usage.block,
             f_frsize=usage.block,
@@ -159,12 +156,32 @@ class Binding(FUSE):
 
     def getxattr(self, path: bytes, name: bytes, value: _Pointer, size: int, *_: object) -> int:
         """Fill in a value, or say how long it is."""
-        return _give(self.operations.getxattr(path, name), value, size)
+        return _give(self._answers.getxattr(self._find(path), name), value, size)
 
     def listxattr(self, path: bytes, namebuf: _Pointer, size: int) -> int:
         """Fill in names, each ended by a zero byte, or say how long they are."""
-        names = self.operations.listxattr(path)
+        names = self._answers.listxattr(self._find(path))
         return _give(b"".join(name + b"\0" for name in names), namebuf, size)
+
+
+class _Asked:
+    """Tells fusepy, which looks for names, what libfuse may ask; all else is answered ENOSYS."""
+
+    use_ns = True
+
+    def __call__(self, _name: str, *_: object) -> int:
+        """Fusepy's way to the callbacks that `Binding` has not: all that change something."""
+        raise Refusal(errno.EROFS)
+
+    def _answer(self) -> None: ...
+
+    init = getattr = readdir = readlink = open = read = statfs = getxattr = listxattr = _answer
+    chmod = chown = create = link = mkdir = mknod = removexattr = rename = rmdir = _answer
+    setxattr = symlink = truncate = unlink = utimens = write = _answer
+
+
+def _path_of(arguments: tuple[object, ...]) -> bytes:
+    return arguments[0] if arguments and isinstance(arguments[0], bytes) else b""
 
 
 def _give(answer: bytes, buf: _Pointer, size: int) -> int:

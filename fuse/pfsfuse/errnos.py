@@ -5,10 +5,15 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
 
 from pfslib import PfsError
 
 _log = logging.getLogger("pfsfuse")
+
+_LINES_KEPT: Final = 1000
 
 _ANSWERS = frozenset(
     {
@@ -20,6 +25,10 @@ _ANSWERS = frozenset(
         errno.ENODATA,
         errno.ENOSYS,
         errno.EROFS,
+        errno.ERANGE,
+        errno.ENOTTY,
+        errno.EOPNOTSUPP,
+        errno.ESTALE,
     }
 )
 """Answers, and mistakes of the caller's own: nothing that whoever runs the mount should see."""
@@ -32,20 +41,32 @@ class Refusal(OSError):  # noqa: N818 - an answer to the kernel, not a failure
         super().__init__(number, os.strerror(number))
 
 
-def errno_of(error: BaseException, operation: str, path: object) -> int:
+def errno_of(error: BaseException, operation: str, path: Callable[[], bytes]) -> int:
     """The errno to answer with; whatever is not a plain answer leaves one line in the log.
 
     Args:
         error: What the operation raised.
-        operation: Name of the callback, for the log.
-        path: Kernel path as bytes; anything else is not shown.
+        operation: What was asked for, for the log.
+        path: Of what, below the mount point.
     """
     number = _number(error)
     if number not in _ANSWERS:
-        shown = os.fsdecode(path) if isinstance(path, bytes) else ""
-        what = error if isinstance(error, PfsError) else repr(error)
-        _log.error("%s %r: %s", operation, shown, what)
+        what = str(error) if isinstance(error, PfsError) else repr(error)
+        _log_once(operation, _shown(path), what)
     return number
+
+
+def _shown(path: Callable[[], bytes]) -> str:
+    try:
+        return os.fsdecode(path())
+    except Refusal:  # what the kernel asked about is not known any more
+        return ""
+
+
+@lru_cache(maxsize=_LINES_KEPT)
+def _log_once(operation: str, path: str, what: str) -> None:
+    """Say it the first time: whoever reads on through damage meets it with every read."""
+    _log.error("%s %r: %s", operation, path, what)
 
 
 def _number(error: BaseException) -> int:

@@ -24,7 +24,7 @@ def _name_library() -> None:
 _name_library()
 
 try:
-    from fuse import FUSE, _libfuse, c_stat, c_statvfs
+    from fuse import FUSE, c_stat, c_statvfs
 except ImportError as error:
     # Where the checkout is the working directory, its folder fuse/ answers with an empty module.
     missing = MountError("fusepy is missing", hint="pip install fusepy")
@@ -34,6 +34,4 @@ except OSError as error:
     missing = MountError("libfuse 2 is missing", hint=hint)
     raise missing from error
 
-libfuse = _libfuse
-
-__all__ = ["FUSE", "c_stat", "c_statvfs", "libfuse"]
+__all__ = ["FUSE", "c_stat", "c_statvfs"]

@@ -1,28 +1,26 @@
-"""What the kernel may ask of a mount, and the answers: bytes in, plain values out."""
+"""What the kernel may ask of a mount, and the answers: inodes in, plain values out.
+
+Two bindings ask: `kernel_loop` by inode, `binding` by path, through fusepy. Failures are raised;
+`pfsfuse.errnos` says what the kernel is told.
+"""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
-from pfsfuse.attributes import MODES, Attributes, attributes_of, inode_number
+from pfsfuse.attributes import BLOCK
 from pfsfuse.errnos import Refusal
-from pfsfuse.lookups import Lookups
-from pfsfuse.view import View
-from pfslib import IsADirectoryInCommitError
+from pfsfuse.inodes import Inode
+from pfslib import IsADirectoryInCommitError, NotADirectoryInCommitError
 
-_BLOCK: Final = 4096
+NAME_MAX: Final = 255
+"""Longest name in bytes; the kernel lets longer ones through to us."""
+
 _XATTR_DIGEST: Final = b"user.pfs.digest"
 _XATTR_COMMIT: Final = b"user.pfs.commit"
-
-
-class Name(NamedTuple):
-    """One line of a directory listing."""
-
-    name: bytes
-    ino: int
-    mode: int
+_XATTR_PIECES: Final = b"user.pfs.pieces"
 
 
 class Usage(NamedTuple):
@@ -36,84 +34,71 @@ class Usage(NamedTuple):
 
 
 class Operations:
-    """The callbacks of one mount.
+    """The answers of one mount.
 
-    Paths are bytes as the kernel gives them: absolute, normalised, ``b"/"`` for the mount point.
-    Failures are raised; `pfsfuse.errnos` says what the kernel is told. The methods have the names
-    that fusepy looks for, and a callback that is absent here is not asked for by libfuse.
+    Args:
+        top: What is at the mount point.
     """
 
-    use_ns = True
-    """For fusepy: times are whole nanoseconds."""
+    def __init__(self, top: Inode) -> None:
+        self.top = top
 
-    def __init__(self, view: View, *, label: str = "") -> None:
-        self._lookups = Lookups(view)
-        self._label = label.encode()
+    def lookup(self, directory: Inode, name: bytes) -> Inode:
+        """What a name in a directory means."""
+        if len(name) > NAME_MAX:
+            raise Refusal(errno.ENAMETOOLONG)
+        self._check_directory(directory)
+        return directory.shown.child(directory, name)
 
-    def __call__(self, name: str, *arguments: object) -> object:
-        """Fusepy's way in, for the callbacks that `pfsfuse.binding` has no shorter way for."""
-        return getattr(self, name)(*arguments)
+    def children(self, directory: Inode) -> Iterator[Inode]:
+        """All of a directory, in byte order of name."""
+        self._check_directory(directory)
+        return directory.shown.children(directory)
 
-    def init(self) -> None:
-        """The kernel is there. Nothing to prepare."""
-
-    def getattr(self, path: bytes) -> Attributes:
-        """What stat says about a path."""
-        return attributes_of(self._lookups.find(path).entry, path)
-
-    def readdir(self, path: bytes) -> Iterator[Name]:
-        """The names in a directory, with type and inode number, which spares `find` its stats."""
-        inside = path if path.endswith(b"/") else path + b"/"
-        for entry in self._lookups.children(path):
-            name = entry.name
-            yield Name(name, inode_number(inside + name), MODES[entry.kind])
-
-    def readlink(self, path: bytes) -> bytes:
+    def readlink(self, link: Inode) -> bytes:
         """Where a symbolic link points."""
-        tree, entry = self._lookups.find(path)
-        if not entry.is_symlink:
+        if not link.entry.is_symlink:
             raise Refusal(errno.EINVAL)
-        return tree.read_link(entry)
+        return link.shown.read(link, 0, link.entry.size)
 
-    def open(self, path: bytes) -> NoReturn:  # noqa: ARG002 - whatever the path
-        """Nothing to open: the kernel has checked the mode, and a path means one thing for ever.
-
-        ENOSYS is how a server says so. The kernel then keeps pages from one open to the next and
-        never asks again, neither to open nor to close: two round trips less for each file.
-        """
-        raise Refusal(errno.ENOSYS)
-
-    def read(self, path: bytes, size: int, offset: int) -> bytes:
+    def read(self, file: Inode, offset: int, size: int) -> bytes:
         """Bytes of a file, fewer only at its end."""
-        tree, entry = self._lookups.find(path)
-        if entry.is_dir:
-            raise IsADirectoryInCommitError(path.decode("utf-8", "surrogateescape"))
-        return tree.read(entry, offset, size)
+        if file.entry.is_dir:
+            raise IsADirectoryInCommitError(_text(file.path))
+        return file.shown.read(file, offset, size)
 
-    def statfs(self, path: bytes) -> Usage:  # noqa: ARG002 - the same for every path of a mount
-        """The size of the tree; nothing is free."""
-        root = self._lookups.find(b"/").entry
-        return Usage(_BLOCK, -(-root.size // _BLOCK), root.files)
+    def statfs(self) -> Usage:
+        """The size of all that is shown; nothing is free."""
+        root = self.top.entry
+        return Usage(BLOCK, -(-root.size // BLOCK), root.files)
 
-    def listxattr(self, path: bytes) -> list[bytes]:
-        """The names of the extended attributes of a path."""
-        return list(self._xattrs(path))
+    def listxattr(self, inode: Inode) -> list[bytes]:
+        """The names of the extended attributes."""
+        names = [_XATTR_DIGEST] if inode.entry.content or not inode.entry.is_dir else []
+        if inode.shown.label:
+            names.append(_XATTR_COMMIT)
+        if inode.entry.is_file:
+            names.append(_XATTR_PIECES)
+        return names
 
-    def getxattr(self, path: bytes, name: bytes) -> bytes:
-        """The value of an extended attribute: hex digits of the digest, or the label."""
-        try:
-            return self._xattrs(path)[name]
-        except KeyError:
-            raise Refusal(errno.ENODATA) from None
+    def getxattr(self, inode: Inode, name: bytes) -> bytes:
+        """The value of an extended attribute: hex digits of the digest, a commit, or a number."""
+        if not name.startswith(b"user."):
+            # Not ENODATA: `ls -l` would go on to ask for the ACL and the like of each file.
+            raise Refusal(errno.EOPNOTSUPP)
+        if name not in self.listxattr(inode):
+            raise Refusal(errno.ENODATA)
+        if name == _XATTR_DIGEST:
+            return inode.entry.digest.hex().encode()
+        if name == _XATTR_COMMIT:
+            return inode.shown.label
+        return b"%d" % inode.shown.pieces(inode)
 
-    def _xattrs(self, path: bytes) -> dict[bytes, bytes]:
-        digest = self._lookups.find(path).entry.digest.hex().encode()
-        values = {_XATTR_DIGEST: digest, _XATTR_COMMIT: self._label}
-        return {name: value for name, value in values.items() if value}
+    @staticmethod
+    def _check_directory(inode: Inode) -> None:
+        if not inode.entry.is_dir:
+            raise NotADirectoryInCommitError(_text(inode.path))
 
-    def _refuse(self, *_: object) -> NoReturn:
-        """The kernel refuses these by itself, unless root remounts a mount as writable."""
-        raise Refusal(errno.EROFS)
 
-    chmod = chown = create = link = mkdir = mknod = removexattr = rename = rmdir = _refuse
-    setxattr = symlink = truncate = unlink = utimens = write = _refuse
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")

@@ -16,17 +16,19 @@ class Reports:
     """The two ways out of the server.
 
     Args:
-        ready_fd: Pipe for the one word that the mount is up, or why it is not; None if nobody
-            waits for it.
+        report_fd: Pipe for the process id, then for the one word that the mount is up, or why it is
+            not. It stays open until the server ends, which is how whoever reads it learns of that.
         log_fd: Where the log goes once the mount is up; None for syslog, since a server that
             outlives its starter must not hold on to the starter's terminal or pipe.
         name: The mount, for the log.
     """
 
-    def __init__(self, ready_fd: int | None, log_fd: int | None, *, name: str) -> None:
-        self._ready_fd = ready_fd
+    def __init__(self, report_fd: int, log_fd: int | None, *, name: str) -> None:
+        self._report_fd = report_fd
         self._log_fd = log_fd
         self._name = name
+        self._is_up = False
+        self._send(f"{os.getpid()}\n")
 
     def ready(self) -> bool:
         """Say that the mount is up, and turn from standard error to the log.
@@ -35,26 +37,22 @@ class Reports:
             Whether anybody still wanted to know.
         """
         self._open_log()
+        self._is_up = True
         return self._send("ready\n")
 
     def failed(self, error: PfsError) -> None:
         """Say in a sentence why the mount is not up, or, if it was, put that in the log."""
-        if self._ready_fd is None:
+        if self._is_up:
             logging.getLogger("pfsfuse").error("%s", error)
             return
         hint = f"hint: {error.hint}\n" if error.hint else ""
         self._send(f"error: {error}\n{hint}")
 
     def _send(self, text: str) -> bool:
-        if self._ready_fd is None:
-            return True
-        fd, self._ready_fd = self._ready_fd, None
         try:
-            os.write(fd, os.fsencode(text))
+            os.write(self._report_fd, os.fsencode(text))
         except BrokenPipeError:
             return False
-        finally:
-            os.close(fd)
         return True
 
     def _open_log(self) -> None:

@@ -1,11 +1,12 @@
-"""Brings a mount up, watches over it, and takes it down; libfuse's loop runs in a second thread.
+"""Brings a mount up, watches over it, and takes it down; a second thread serves it.
 
-The first thread stays out of libfuse, so that it can always act: when a signal comes, when the
+The first thread stays out of the serving, so that it can always act: when a signal comes, when the
 owner dies, even when a request hangs.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from contextlib import suppress
@@ -15,13 +16,17 @@ from threading import Thread
 from typing import Final
 
 import pfslib
-from pfsfuse.binding import Binding, detach
+from pfsfuse.inodes import Inode
+from pfsfuse.kernel_loop import KernelLoop
+from pfsfuse.kernel_mount import Mount, detach, mount, read_far_ahead
 from pfsfuse.operations import Operations
 from pfsfuse.owner import Owner
 from pfsfuse.reporting import Reports
 from pfsfuse.settings import Settings
-from pfsfuse.view import View, open_view
+from pfsfuse.views import open_view
 from pfslib import MountError
+
+_log = logging.getLogger("pfsfuse")
 
 _START_S: Final = 30.0
 """Longest wait for the kernel's first word; whoever started the server gives up sooner."""
@@ -39,13 +44,14 @@ def serve(settings: Settings, reports: Reports) -> None:
     signals = _catch_signals()
     owner = Owner(settings.owner_pid) if settings.owner_pid else None
     store = pfslib.open_trees(settings.store)
-    mount = _Mount(settings, open_view(store, settings.view))
+    served = _Served(settings, open_view(store, settings.view, label=settings.label))
     try:
-        mount.start()
+        served.start()
         if reports.ready():
-            mount.wait(signals, owner)
+            served.wait(signals, owner)
+            served.check_failure()
     finally:
-        if mount.stop():  # else a request may be reading the store's map this very moment
+        if served.stop():  # else a request may be reading the store's map this very moment
             store.close()
 
 
@@ -62,34 +68,37 @@ def _catch_signals() -> int:
     return reader
 
 
-class _Mount:
+class _Served:
     """One mount and the thread that serves it."""
 
-    def __init__(self, settings: Settings, view: View) -> None:
+    def __init__(self, settings: Settings, top: Inode) -> None:
         self._settings = settings
-        self._view = view
+        self._operations = Operations(top)
         self._live = os.eventfd(0)
         self._ended = os.eventfd(0)
         self._before: bytes | None = None
         self._device: bytes | None = None
         self._failure: BaseException | None = None
-        self._thread = Thread(target=self._loop, name="libfuse", daemon=True)
+        self._thread = Thread(target=self._run, name="fuse", daemon=True)
 
-    def _loop(self) -> None:
+    def _run(self) -> None:
         settings = self._settings
+        wanted = Mount(settings.mountpoint, settings.fsname, settings.allow_other)
         try:
-            Binding(
-                Operations(self._view, label=settings.label),
-                settings.mountpoint,
-                on_live=lambda: os.eventfd_write(self._live, 1),
-                fsname=settings.fsname,
-                names_are_final=self._view.names_are_final,
-                allow_other=settings.allow_other,
-            )
+            if settings.binding == "kernel":
+                KernelLoop(mount(wanted), self._operations, on_live=self._say_live).serve()
+            else:
+                # Imported here because it needs libfuse.
+                from pfsfuse.binding import Binding
+
+                Binding(self._operations, wanted, on_live=self._say_live)
         except BaseException as error:  # for the first thread to raise
             self._failure = error
         finally:
             os.eventfd_write(self._ended, 1)
+
+    def _say_live(self) -> None:
+        os.eventfd_write(self._live, 1)
 
     def start(self) -> None:
         """Mount, and make sure that the kernel sees it.
@@ -102,13 +111,16 @@ class _Mount:
         self._before = _device_at(where)
         self._thread.start()
         if self._live not in _first_of([self._live, self._ended], _START_S):
-            message = f"libfuse could not mount on {shown}"
+            if isinstance(self._failure, MountError):
+                raise self._failure
+            message = f"{shown} could not be mounted on"
             raise MountError(message) from self._failure
         os.stat(where)  # noqa: PTH116 - bytes; answered by the other thread, or not at all
         self._device = _device_at(where)
         if self._device in {None, self._before}:
             message = f"the mount on {shown} does not show"
             raise MountError(message)
+        read_far_ahead(self._device)
 
     def wait(self, signals: int, owner: Owner | None) -> None:
         """Until it is unmounted, a signal comes, or the owner dies."""
@@ -120,6 +132,11 @@ class _Mount:
             events.append(owner.fd)
         while not _first_of(events, owner.look_every_s) and owner.is_alive():
             pass
+
+    def check_failure(self) -> None:
+        """Log why the serving has ended, if not for an unmount: the mount is dead then."""
+        if self._failure is not None:
+            _log.error("the mount is dead: %r", self._failure)
 
     def stop(self) -> bool:
         """Unmount if need be; files still open fail with ENOTCONN once the process has exited.

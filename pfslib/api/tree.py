@@ -7,13 +7,14 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 
 from pfslib.kv.protocol import KV, Hold, ReadTxn
-from pfslib.model.errors import NotADirectoryInCommitError, NotFoundError
+from pfslib.kv.short_reads import ShortReads
+from pfslib.model.errors import NotADirectoryInCommitError, NotFoundError, PathNotFoundError
 from pfslib.model.nodes import DIGEST_SIZE, Entry
 from pfslib.model.paths import join_path, split_path
 from pfslib.trees.damage import damage_of
 from pfslib.trees.directories import root_entry
-from pfslib.trees.filereader import read_file
-from pfslib.trees.lookup import get_entry, scan_directory
+from pfslib.trees.filereader import count_pieces, read_file
+from pfslib.trees.lookup import find_child, get_entry, scan_directory
 from pfslib.trees.nodestore import TreeCache, has_node
 
 _PAGE = 1024
@@ -54,6 +55,7 @@ class Tree:
         """
         self._kv = kv
         self._hold = hold
+        self._nodes = ShortReads(kv)
         self._cache = cache
         self.where = where
         self._check_there = check_there
@@ -82,6 +84,30 @@ class Tree:
         parts = split_path(path)
         with self._reading(path) as txn:
             return get_entry(txn, self.root, parts, self._cache, where=self.where)
+
+    def child(self, directory: Entry, name: bytes) -> Entry:
+        """The entry of a name in a directory of this tree.
+
+        Raises:
+            PathNotFoundError: There is none.
+        """
+        with self.naming(name):
+            found = find_child(self._nodes, directory, name, self._cache)
+        if found is None:
+            raise PathNotFoundError(join_path((name,)), self.where)
+        return found
+
+    def children(self, directory: Entry) -> Iterator[Entry]:
+        """The entries of a directory of this tree, in byte order of their names."""
+        return self._scan(directory, directory.name)
+
+    def pieces(self, entry: Entry) -> int:
+        """How many pieces a file is stored in; none when its content stands in the entry.
+
+        Cost: of a large file, reading the list of its pieces.
+        """
+        with self._reading(entry.name) as txn:
+            return count_pieces(txn, entry, self._cache)
 
     def scan(self, path: str | bytes = b"") -> Iterator[Entry]:
         """The entries of a directory, in byte order of their names.

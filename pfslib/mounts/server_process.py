@@ -1,180 +1,150 @@
-"""The child process that serves a mount: started, listened to until it is up, and reaped."""
+"""The process that serves a mount: ordered, listened to until it is up, and ended."""
 
 from __future__ import annotations
 
 import os
-import site
-import subprocess
-import sys
+import signal
 import tempfile
 import time
-from collections.abc import Sequence
+import weakref
 from contextlib import suppress
-from importlib.util import find_spec
-from pathlib import Path
 from select import POLLIN, poll
-from threading import Lock
-from typing import IO, Final
+from typing import IO, Any, Final
+
+import msgspec
 
 from pfslib.model.errors import MountError
+from pfslib.mounts import mount_zygote
 
-_MODULE: Final = "pfsfuse"
 _EXIT_S: Final = 2.0
-_LAST_WORDS_S: Final = 0.2
 _ANSWER_MAX: Final = 65_536
 _TAIL_MAX: Final = 2_000
 
-_lingering: list[subprocess.Popen[bytes]] = []
-"""Servers that outlive their `Mounted`, or were meant to; reaped when the next one is started."""
 
-_lingering_lock: Final = Lock()
-
-
-def start_server(options: Sequence[str], *, tied: bool, timeout_s: float) -> ServerProcess:
+def start_server(settings: dict[str, Any], *, tied: bool, timeout_s: float) -> ServerProcess:
     """Start a server and wait until its mount is up.
 
     Args:
-        options: Its command line, but for what only this module knows.
+        settings: What it is told: see `pfsfuse.settings`.
         tied: Whether the server ends when this process does, and may write to its standard error.
         timeout_s: How long to wait.
 
     Raises:
         MountError: It does not come up; the error says why, in the server's words.
     """
-    _reap()
-    ready, theirs = os.pipe()
+    report, theirs = os.pipe()
     log = _stderr_copy() if tied else None
-    command = [*_interpreter(), "-m", _MODULE, *options, f"--ready-fd={theirs}"]
-    inherited = [theirs]
     if tied:
-        command.append(f"--owner-pid={os.getpid()}")
-    if log is not None:
-        command.append(f"--log-fd={log}")
-        inherited.append(log)
+        settings = {**settings, "owner_pid": os.getpid()}
+    server = ServerProcess(report)
     with tempfile.TemporaryFile() as errors:
         try:
-            server = ServerProcess(_spawn(command, inherited, errors))
-        except OSError as error:
-            os.close(ready)
-            message = f"the mount server cannot be started: {error}"
-            raise MountError(message) from error
-        finally:
-            for fd in inherited:
-                os.close(fd)
-        try:
-            server.check_up(_read_answer(ready, timeout_s), errors, timeout_s)
+            try:
+                inherited = [theirs, errors.fileno(), *([log] if log is not None else [])]
+                mount_zygote.order(msgspec.msgpack.encode(settings), inherited)
+            finally:
+                os.close(theirs)
+                if log is not None:
+                    os.close(log)
+            server.await_mount(errors, timeout_s)
         except BaseException:
             server.end()
             raise
-        finally:
-            os.close(ready)
     return server
 
 
-def _spawn(
-    command: Sequence[str], inherited: Sequence[int], errors: IO[bytes]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=errors,
-        pass_fds=inherited,
-        env=_environment(),
-        cwd="/",
-        # A Ctrl-C in the owner's terminal is the owner's to handle: it may want to read on.
-        start_new_session=True,
-    )
-
-
 class ServerProcess:
-    """A server whose mount is up."""
+    """A server: ordered, and after `await_mount` with its mount up.
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
+    Attributes:
+        pid: Its process id; 0 until it has told.
+    """
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
-    def check_up(self, answer: str, errors: IO[bytes], timeout_s: float) -> None:
-        """See that the mount is up.
+    def __init__(self, report: int) -> None:
+        """Listen to a server.
 
         Args:
-            answer: What the server said.
-            errors: Its standard error.
-            timeout_s: How long it had.
+            report: Pipe that it writes to, and keeps open as long as it lives.
+        """
+        self.pid = 0
+        self._report: int | None = report
+        self._closing = weakref.finalize(self, os.close, report)
+
+    def await_mount(self, errors: IO[bytes], timeout_s: float) -> None:
+        """Wait until the mount is up.
+
+        Args:
+            errors: The server's standard error.
+            timeout_s: How long to wait.
 
         Raises:
-            MountError: It is not up, for the reason it gave, or that its remains tell.
+            MountError: It is not up, for the reason the server gave, or that its remains tell.
         """
+        answer, ended = self._read_answer(timeout_s)
         if answer.startswith("ready"):
             return
         sentence, _, rest = answer.partition("\n")
         sentence = sentence.removeprefix("error: ")
         hint = rest.partition("hint: ")[2].strip()
-        if not sentence and self.wait(_LAST_WORDS_S):
-            sentence = f"the mount server ended with exit code {self._process.returncode}"
         errors.seek(0)
         tail = os.fsdecode(errors.read())[-_TAIL_MAX:].strip()
+        if not sentence and ended:
+            sentence = "the mount server ended before the mount was up"
+        if self.pid == 0:
+            tail = mount_zygote.last_words()
         sentence = sentence or f"the mount server was not up after {timeout_s:g} seconds"
         raise MountError(f"{sentence}: {tail}" if tail else sentence, hint=hint)
 
+    def _read_answer(self, timeout_s: float) -> tuple[str, bool]:
+        """What the server has to say behind its process id, and whether it has ended then."""
+        deadline = time.monotonic() + timeout_s
+        said = b""
+        ended = False
+        while b"ready\n" not in said and not ended:
+            if not self._has_word(max(0.0, deadline - time.monotonic())):
+                break
+            word = os.read(self._report or 0, _ANSWER_MAX)
+            ended = not word
+            said += word
+            pid, found, _ = said.partition(b"\n")
+            if found:
+                self.pid = int(pid)
+        return os.fsdecode(said.partition(b"\n")[2]), ended
+
+    def _has_word(self, timeout_s: float) -> bool:
+        assert self._report is not None
+        waiting = poll()
+        waiting.register(self._report, POLLIN)
+        return bool(waiting.poll(timeout_s * 1000))
+
     def wait(self, timeout_s: float) -> bool:
-        """Whether it ends within the time; then it is reaped."""
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+        """Whether it ends within the time."""
+        if self._report is None:
+            return True
+        if not self._has_word(timeout_s) or os.read(self._report, 1):
             return False
+        self.let_go()
         return True
 
     def end(self) -> None:
         """Ask it to unmount and exit; make it, if it does not."""
-        self._process.terminate()
-        if not self.wait(_EXIT_S):
-            self._process.kill()
-            self._process.wait()
+        if self.pid == 0:
+            mount_zygote.end()  # it has not even forked
+            self.let_go()
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self.wait(0.0):
+                return
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+            if self.wait(_EXIT_S):
+                return
+        self.let_go()
 
     def let_go(self) -> None:
-        """Leave it to end when it is done, and keep it from becoming a zombie then."""
-        with _lingering_lock:
-            _lingering.append(self._process)
-
-
-def _reap() -> None:
-    with _lingering_lock:
-        _lingering[:] = [process for process in _lingering if process.poll() is None]
-
-
-def _interpreter() -> list[str]:
-    """This interpreter, told not to import from the directory it happens to be started in."""
-    if not sys.executable:
-        message = "this Python cannot name its own interpreter, which is to run the mount server"
-        raise MountError(message, hint="set sys.executable to a Python that has pfslib")
-    return [sys.executable, "-P"]
-
-
-def _environment() -> dict[str, str]:
-    """The environment, with a search path that means the same from another directory.
-
-    Where this process found the packages is added if only its own `sys.path` led there, as in a
-    script beside them. Never the site's directories: what stands in PYTHONPATH goes before the
-    standard library.
-    """
-    wanted = [
-        os.path.abspath(part)  # noqa: PTH100 - may not exist
-        for part in os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        if part
-    ]
-    searched = {os.path.abspath(part) for part in sys.path}  # noqa: PTH100 - may not exist
-    searched -= {*site.getsitepackages(), site.getusersitepackages()}
-    for module in ("pfslib", _MODULE):
-        spec = find_spec(module)
-        if spec is not None and spec.origin is not None:
-            folder = str(Path(spec.origin).parent.parent)
-            wanted += [folder] if folder in searched else []
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys(wanted))}
+        """Listen no more."""
+        self._closing()
+        self._report = None
 
 
 def _stderr_copy() -> int | None:
@@ -182,20 +152,3 @@ def _stderr_copy() -> int | None:
     with suppress(OSError):
         return os.dup(2)
     return None
-
-
-def _read_answer(ready: int, timeout_s: float) -> str:
-    """What the server has to say; empty if it ended, or said nothing in time."""
-    deadline = time.monotonic() + timeout_s
-    waiting = poll()
-    waiting.register(ready, POLLIN)
-    answer = b""
-    while not answer.startswith(b"ready\n"):
-        left = max(0.0, deadline - time.monotonic())
-        if not waiting.poll(left * 1000):
-            break
-        said = os.read(ready, _ANSWER_MAX)
-        if not said:
-            break
-        answer += said
-    return os.fsdecode(answer)

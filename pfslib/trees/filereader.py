@@ -47,6 +47,22 @@ def read_content(txn: ReadTxn, content: Content, start: int, end: int, cache: Tr
     return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
 
+def count_pieces(txn: ReadTxn, entry: Entry, cache: TreeCache) -> int:
+    """How many pieces a file is stored in; none when its content stands in the entry."""
+    if entry.is_dir or entry.is_inline:
+        return 0
+    if entry.size <= PIECE_MAX:
+        return 1
+    return _count(txn, entry.content, cache)
+
+
+def _count(txn: ReadTxn, key: bytes, cache: TreeCache) -> int:
+    node = get_piece_list(txn, key, cache)
+    if not node.level:
+        return len(node.items)
+    return sum(_count(txn, item.digest, cache) for item in node.items)
+
+
 def _collect(
     txn: ReadTxn,
     key: bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from typing import NamedTuple
 import pytest
 
 import pfslib
+from pfslib.mounts.mount_zygote import zygote_pid
 from pfslib.mounts.mountinfo import kernel_mounts
-from pfslib.mounts.mounting import Mounted, mount
+from pfslib.mounts.mounting import BINDING_VARIABLE, Mounted, mount
 
 NOT_UTF8 = b"caf\xe9 \xff\xfe"
 LONGEST = b"n" * 255
@@ -96,10 +98,13 @@ def source(base: Path) -> Source:
     return Source(base / "store", base / "host", f"tree:{root}", root)
 
 
-@pytest.fixture(scope="session")
-def mounted(source: Source) -> Iterator[Path]:
-    """One mount of the commit for all tests that only read."""
-    with mount(source.store, source.view, None, fsname="shared", label="data@123") as path:
+@pytest.fixture(scope="session", params=["kernel", "fusepy"])
+def mounted(source: Source, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """One mount of the commit for all tests that only read, by either binding."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(BINDING_VARIABLE, request.param)
+        made = mount(source.store, source.view, None, fsname="shared", label="data@123")
+    with made as path:
         yield path
 
 
@@ -137,7 +142,8 @@ def traces(base: Path) -> Traces:
     return Traces(
         {found.path for found in kernel_mounts() if found.path.is_relative_to(top)},
         set(base.iterdir()),
-        set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()),
+        set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+        - {str(zygote_pid())},
     )
 
 
@@ -146,7 +152,11 @@ def nothing_left_behind(request: pytest.FixtureRequest, base: Path) -> Iterator[
     if not request.node.get_closest_marker("mount"):
         yield
         return
-    request.getfixturevalue("mounted")
+    if "mounted" in request.fixturenames:
+        request.getfixturevalue("mounted")
     before = traces(base)
     yield
+    deadline = time.monotonic() + 2.0
+    while traces(base) != before and time.monotonic() < deadline:
+        time.sleep(0.01)  # what was unmounted is gone, its server is about to be
     assert traces(base) == before

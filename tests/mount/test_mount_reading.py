@@ -238,8 +238,12 @@ def test_mistakes_get_their_errno(
 
 def test_extended_attributes(mounted: Path) -> None:
     path = mounted / "files/1.bin"
-    assert os.listxattr(path) == ["user.pfs.digest", "user.pfs.commit"]
+    assert os.listxattr(path) == ["user.pfs.digest", "user.pfs.commit", "user.pfs.pieces"]
     assert os.getxattr(path, "user.pfs.commit") == b"data@123"
+    assert os.getxattr(path, "user.pfs.pieces") == b"0"
+    assert os.getxattr(mounted / "files/97.bin", "user.pfs.pieces") == b"1"
+    assert int(os.getxattr(mounted / "files/1000003.bin", "user.pfs.pieces")) > 5
+    assert os.listxattr(mounted / "files") == ["user.pfs.digest", "user.pfs.commit"]
     assert len(bytes.fromhex(os.getxattr(path, "user.pfs.digest").decode())) == 32
 
 

@@ -18,7 +18,7 @@ import pytest
 
 import pfsfuse
 import pfslib
-from pfslib.mounts import checks, server_process
+from pfslib.mounts import checks, mount_zygote, server_process
 from pfslib.mounts.mounting import Mounted, mount
 from pfslib.mounts.unmounting import unmount
 
@@ -86,6 +86,8 @@ def test_no_fuse_in_the_kernel(
 def test_missing_library(mount_source: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server itself tells, since only it loads libfuse; here it is sent to a wrong file."""
     monkeypatch.setenv("FUSE_LIBRARY_PATH", "/nonexistent/libfuse.so.2")
+    monkeypatch.setenv("PFS_MOUNT_BINDING", "fusepy")
+    mount_zygote.end()
     assert refused(mount_source) == (
         "libfuse 2 is missing",
         "apt install libfuse2 fuse (libfuse2t64 on newer releases)",
@@ -113,7 +115,9 @@ def test_server_that_crashes_shows_its_last_words(
     crashing.write_text("#!/bin/sh\necho 'no more memory' >&2\nexit 7\n")
     crashing.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(crashing))
-    assert refused(mount_source)[0] == "the mount server ended with exit code 7: no more memory"
+    assert refused(mount_source)[0] == (
+        "the mount server ended before the mount was up: exit code 7: no more memory"
+    )
 
 
 def test_server_that_cannot_be_started(mount_source: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +145,7 @@ def test_interrupted_while_waiting_leaves_nothing(
     def interrupt(*_: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(server_process, "_read_answer", interrupt)
+    monkeypatch.setattr(server_process.ServerProcess, "_read_answer", interrupt)
     with pytest.raises(KeyboardInterrupt):
         mount_source()
 

@@ -1,4 +1,4 @@
-"""The server's command line, which is all that the library knows of it."""
+"""The orders that mount servers are forked for, which are all that the library knows of them."""
 
 from __future__ import annotations
 
@@ -7,126 +7,188 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pfslib.kv.process import is_running
+from pfslib.mounts import mount_zygote
 from pfslib.mounts.mountinfo import find_mount
 
 pytestmark = pytest.mark.mount
 
 
 class Server:
-    """A server started by hand."""
+    """A server ordered by hand."""
 
-    def __init__(self, *options: str, listen: bool = True) -> None:
-        ready, theirs = os.pipe()
-        command = [sys.executable, "-P", "-m", "pfsfuse", *options, f"--ready-fd={theirs}"]
+    def __init__(self, settings: dict[str, object], *, listen: bool = True) -> None:
+        report, theirs = os.pipe()
+        self.report: int | None = report
         if not listen:
-            os.close(ready)
-        self.process = subprocess.Popen(
-            command, pass_fds=[theirs], cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
+            self.close()
+        with tempfile.TemporaryFile() as errors:
+            order = msgspec.msgpack.encode(settings)
+            mount_zygote.order(order, [theirs, errors.fileno()])
         os.close(theirs)
-        self.ready = os.fdopen(ready, "rb") if listen else None
+        if listen:
+            self.pid = int(self.answer())
 
     def answer(self) -> str:
-        assert self.ready is not None
-        return os.read(self.ready.fileno(), 10_000).decode()
+        """The next line; empty when the server has ended."""
+        line = b""
+        while not line.endswith(b"\n") and (said := os.read(self.report, 1)):
+            line += said
+        return line.decode()
 
-    def end(self) -> int:
-        self.process.terminate()
-        code = self.process.wait(10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        if self.ready is not None:
-            self.ready.close()
-        return code
+    def close(self) -> None:
+        if self.report is not None:
+            os.close(self.report)
+            self.report = None
+
+    def terminate(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self) -> None:
+        while self.answer():
+            pass
 
 
 @pytest.fixture
-def options(source, mountpoint: Path) -> list[str]:
-    return [f"--store={source.store}", f"--view={source.view}", f"--mountpoint={mountpoint}"]
+def settings(source, mountpoint: Path) -> dict[str, object]:
+    return {"store": str(source.store), "view": source.view, "mountpoint": bytes(mountpoint)}
 
 
 @pytest.fixture
-def start() -> Iterator[type[Server]]:
+def start() -> Iterator[Callable[..., Server]]:
     started: list[Server] = []
 
-    class Started(Server):
-        def __init__(self, *options: str, listen: bool = True) -> None:
-            super().__init__(*options, listen=listen)
-            started.append(self)
+    def start(settings: dict[str, object], *, listen: bool = True) -> Server:
+        started.append(Server(settings, listen=listen))
+        return started[-1]
 
-    yield Started
+    yield start
     for server in started:
-        server.end()
+        if server.report is not None:
+            server.terminate()
+            server.wait()
+            server.close()
 
 
-def test_ready_means_that_the_mount_answers(start, options: list[str], mountpoint: Path) -> None:
-    server = start(*options)
+def wait_until(what: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if what():
+            return
+        time.sleep(0.01)
+    pytest.fail("not in time")
+
+
+def test_ready_means_that_the_mount_answers(start, settings, mountpoint: Path) -> None:
+    server = start(settings)
     assert server.answer() == "ready\n"
     assert (mountpoint / "run.sh").exists()
+    server.terminate()
     assert server.answer() == ""
-    assert server.end() == 0
     assert find_mount(mountpoint) is None
 
 
-def test_failure_is_a_sentence_and_a_hint(start, options: list[str], tmp_path: Path) -> None:
-    server = start(*options, f"--store={tmp_path}")
-    error, hint = server.answer().splitlines()
-    assert error == f"error: {tmp_path} holds no store"
-    assert hint.startswith("hint: ")
-    assert server.process.wait(10) == 1
+def test_failure_is_a_sentence_and_a_hint(start, settings, tmp_path: Path) -> None:
+    server = start({**settings, "store": str(tmp_path)})
+    assert server.answer() == f"error: {tmp_path} holds no store\n"
+    assert server.answer().startswith("hint: ")
+    assert server.answer() == ""
 
 
-def test_nobody_waits_any_more(start, options: list[str], mountpoint: Path) -> None:
+def test_nobody_waits_any_more(start, settings, mountpoint: Path) -> None:
     """Whoever started it has died in the meantime: nobody would ever unmount."""
-    server = start(*options, listen=False)
-    assert server.process.wait(10) == 0
-    assert find_mount(mountpoint) is None
+    start(settings, listen=False)
+    time.sleep(0.05)
+    wait_until(lambda: find_mount(mountpoint) is None)
 
 
-def test_owner_that_is_dead_already(start, options: list[str], mountpoint: Path) -> None:
+def test_owner_that_is_dead_already(start, settings, mountpoint: Path) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    server = start(*options, f"--owner-pid={gone.pid}")
-    assert server.process.wait(10) == 0
+    start({**settings, "owner_pid": gone.pid}).wait()
     assert find_mount(mountpoint) is None
 
 
-def test_second_signal_is_as_good_as_the_first(start, options: list[str], mountpoint: Path) -> None:
-    server = start(*options)
+def test_second_signal_is_as_good_as_the_first(start, settings, mountpoint: Path) -> None:
+    server = start(settings)
     server.answer()
     file = os.open(mountpoint / "run.sh", os.O_RDONLY)  # keeps the server waiting for a moment
     for _ in range(5):
-        server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(10) == 0
+        server.terminate()
+    server.wait()
     assert find_mount(mountpoint) is None
     with contextlib.suppress(OSError):  # nobody is there to be told
         os.close(file)
 
 
 def test_detached_server_spares_what_is_mounted_in_its_place(
-    start, options: list[str], mountpoint: Path
+    start, settings, mountpoint: Path
 ) -> None:
-    first = start(*options)
+    first = start(settings)
     first.answer()
     file = os.open(mountpoint / "run.sh", os.O_RDONLY)
     subprocess.run(["umount", "--lazy", mountpoint], check=True)
-    second = start(*options)
+    second = start(settings)
     second.answer()
-    first.process.terminate()
-    assert first.process.wait(10) == 0
+    first.terminate()
+    first.wait()
     os.close(file)
     assert (mountpoint / "run.sh").exists()
 
 
-@pytest.mark.parametrize("wrong", ["--what", "--ready-fd=x"])
-def test_wrong_options(options: list[str], wrong: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "pfsfuse", *options, wrong], capture_output=True, check=False
+def test_zygote_that_was_killed_is_replaced(start, settings, mountpoint: Path) -> None:
+    mount_zygote.prepare()
+    before = mount_zygote.zygote_pid()
+    os.kill(before, signal.SIGKILL)
+    while is_running(before):
+        time.sleep(0.001)
+    assert start(settings).answer() == "ready\n"
+    assert mount_zygote.zygote_pid() != before
+
+
+def test_servers_outlive_the_zygote(start, settings, mountpoint: Path) -> None:
+    server = start(settings)
+    server.answer()
+    os.kill(mount_zygote.zygote_pid(), signal.SIGKILL)
+    assert (mountpoint / "run.sh").exists()
+
+
+def test_zygote_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    code = """
+        import os, signal
+        from pfslib.mounts import mount_zygote
+        mount_zygote.prepare()
+        print(mount_zygote.zygote_pid(), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, check=False
     )
-    assert done.returncode == 2
-    assert b"usage: python -m pfsfuse" in done.stderr
+    pid = int(said.stdout)
+    wait_until(lambda: not is_running(pid))
+
+
+def test_a_forked_child_starts_a_zygote_of_its_own() -> None:
+    mount_zygote.prepare()
+    ours = mount_zygote.zygote_pid()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            none = mount_zygote.zygote_pid() is None
+            mount_zygote.prepare()
+            code = 0 if none and mount_zygote.zygote_pid() != ours else 2
+            mount_zygote.end()
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert mount_zygote.zygote_pid() == ours

@@ -1,0 +1,345 @@
+"""The kernel's requests, read from /dev/fuse and answered.
+
+What the kernel may keep decides about speed: names, attributes, listings and pages of what never
+changes, for ever. Opening and closing are not even asked for. Listings can tell the attributes of
+all their names: who looks at each is spared a question a name, but who does not pays for them. So
+they are told from the first listing on after which a name was looked up.
+
+One thread does it all: two would fight for the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from stat import S_IFMT
+from typing import Final
+
+from pfsfuse import abi
+from pfsfuse.abi import Init, Op, Open
+from pfsfuse.attributes import BLOCK, MODES, attributes_of
+from pfsfuse.errnos import Refusal, errno_of
+from pfsfuse.inode_table import InodeTable
+from pfsfuse.inodes import Inode
+from pfsfuse.listings import Listings
+from pfsfuse.operations import NAME_MAX, Operations
+from pfslib import MountError, NotFoundError
+
+_FOREVER: Final = 1 << 30
+"""Seconds, about 34 years."""
+
+_REQUEST_MAX: Final = 64 << 10
+"""Bytes of the longest request; the kernel wants room for a write, though it asks for none."""
+
+_WRITE_MAX: Final = 4096
+_READ_PAGES_MAX: Final = 256
+"""Pages of the largest read: 1 MiB."""
+
+_BACKGROUND_MAX: Final = 64
+"""Reads ahead that may wait in the queue."""
+
+_OPTIONS: Final = (
+    Init.ASYNC_READ
+    | Init.DO_READDIRPLUS
+    | Init.NO_OPEN_SUPPORT
+    | Init.PARALLEL_DIROPS
+    | Init.MAX_PAGES
+    | Init.CACHE_SYMLINKS
+    | Init.NO_OPENDIR_SUPPORT
+)
+
+_CHANGES: Final = (
+    *(Op.SETATTR, Op.SYMLINK, Op.MKNOD, Op.MKDIR, Op.UNLINK, Op.RMDIR, Op.RENAME, Op.LINK),
+    *(Op.WRITE, Op.SETXATTR, Op.REMOVEXATTR, Op.CREATE, Op.FALLOCATE, Op.RENAME2),
+    *(Op.COPY_FILE_RANGE, Op.TMPFILE),
+)
+"""The kernel refuses these by itself, unless root remounts a mount as writable."""
+
+_REFUSALS: Final = dict.fromkeys(_CHANGES, errno.EROFS) | {Op.IOCTL: errno.ENOTTY}
+"""Anything else gets ENOSYS, and then the kernel does without it, and mostly asks no more: OPEN is
+such, since the kernel has checked the mode, and an inode means one thing for ever."""
+
+_ATTRIBUTES_SIZE: Final = abi.ENTRY_OUT.size + abi.ATTR.size
+_NO_ATTRIBUTES: Final = bytes(_ATTRIBUTES_SIZE)
+"""Inode 0: of a listing, that its name comes without attributes."""
+
+_MISSING: Final = abi.ENTRY_OUT.pack(0, 0, _FOREVER, 0, 0, 0) + bytes(abi.ATTR.size)
+"""Inode 0: of a lookup, that the name means nothing, and that the kernel may remember so."""
+
+_ALIGNED: Final = 8
+_PADDING: Final = tuple(bytes(size) for size in range(_ALIGNED))
+_TYPES: Final = {kind: S_IFMT(mode) >> 12 for kind, mode in MODES.items()}
+_NANOSECONDS: Final = 1_000_000_000
+_DOTS: Final = 2
+"""Every listing begins with `.` and `..`."""
+
+_Answer = Callable[[int, bytes], bytes | None]
+"""From an inode number, and a request behind its header, to a reply; None where there is none."""
+
+
+class KernelLoop:
+    """Serves one mount in the calling thread.
+
+    Args:
+        device: Descriptor of /dev/fuse that the mount was made with.
+        operations: What to answer.
+        on_live: Called once, when the kernel has said hello.
+    """
+
+    def __init__(self, device: int, operations: Operations, *, on_live: Callable[[], None]) -> None:
+        self._device = device
+        self._operations = operations
+        self._on_live = on_live
+        self._inodes = InodeTable(operations.top)
+        self._listings = Listings(operations.children)
+        self._listed: set[int] = set()
+        """Directories whose listing came without attributes."""
+
+        self._looked_up = False
+        """Whether names of such a listing were looked up."""
+
+        self._uid, self._gid = os.geteuid(), os.getegid()
+        self._answers: dict[int, _Answer] = {
+            Op.INIT: self._init,
+            Op.LOOKUP: self._lookup,
+            Op.FORGET: self._forget,
+            Op.BATCH_FORGET: self._batch_forget,
+            Op.GETATTR: self._getattr,
+            Op.READLINK: self._readlink,
+            Op.READ: self._read,
+            Op.READDIR: self._readdir,
+            Op.READDIRPLUS: self._readdirplus,
+            Op.OPENDIR: self._opendir,
+            Op.RELEASEDIR: lambda _node, _data: b"",
+            Op.STATFS: self._statfs,
+            Op.GETXATTR: self._getxattr,
+            Op.LISTXATTR: self._listxattr,
+            Op.INTERRUPT: lambda _node, _data: None,
+            Op.DESTROY: lambda _node, _data: b"",
+        }
+
+    def serve(self) -> None:
+        """Answer until the mount is gone.
+
+        Raises:
+            MountError: The kernel is too old.
+        """
+        device, answer = self._device, self._answer
+        while True:
+            try:
+                request = os.read(device, _REQUEST_MAX)
+            except OSError as error:
+                if error.errno == errno.ENODEV:  # unmounted
+                    return
+                if error.errno in {errno.ENOENT, errno.EINTR, errno.EAGAIN}:  # taken back
+                    continue
+                raise
+            answer(request)
+
+    def _answer(self, message: bytes) -> None:
+        _, opcode, unique, node, *_ = abi.IN_HEADER.unpack_from(message)
+        data = message[abi.IN_HEADER.size :]
+        answer = self._answers.get(opcode)
+        if answer is None:
+            self._reply(unique, _REFUSALS.get(opcode, errno.ENOSYS), b"")
+            return
+        try:
+            body = answer(node, data)
+        except MountError:
+            raise
+        except BaseException as error:
+            number = errno_of(error, _name(opcode), lambda: self._inodes[node].path)
+            self._reply(unique, number, b"")
+        else:
+            if body is not None:
+                self._reply(unique, 0, body)
+
+    def _reply(self, unique: int, number: int, body: bytes) -> None:
+        header = abi.OUT_HEADER.pack(abi.OUT_HEADER.size + len(body), -number, unique)
+        try:
+            os.writev(self._device, (header, body))
+        except OSError as error:
+            # Whoever asked has been killed, or the mount is gone: the next read says so.
+            if error.errno not in {errno.ENOENT, errno.ENODEV}:
+                raise
+
+    # --- hello ---------------------------------------------------------------------------
+
+    def _init(self, _node: int, data: bytes) -> bytes:
+        major, minor, readahead, offered = abi.INIT_IN.unpack_from(data)
+        if (major, minor) < (abi.MAJOR, abi.MINOR_MIN):
+            message = f"the kernel speaks FUSE {major}.{minor}, older than 7.{abi.MINOR_MIN}"
+            raise MountError(message, hint="Linux 3.15 or newer is needed")
+        self._may_skip_opendir = bool(offered & Init.NO_OPENDIR_SUPPORT)
+        self._on_live()
+        return abi.INIT_OUT.pack(
+            abi.MAJOR,
+            min(minor, abi.MINOR) if major == abi.MAJOR else abi.MINOR,
+            readahead,
+            offered & _OPTIONS,
+            _BACKGROUND_MAX,
+            _BACKGROUND_MAX * 3 // 4,
+            _WRITE_MAX,
+            1,  # times are exact to the nanosecond
+            _READ_PAGES_MAX,
+            0,
+            0,
+            0,
+        )
+
+    # --- names ---------------------------------------------------------------------------
+
+    def _lookup(self, node: int, data: bytes) -> bytes:
+        directory = self._inodes[node]
+        name = data[: data.index(0)]
+        try:
+            inode = self._operations.lookup(directory, name)
+        except NotFoundError:
+            if not directory.shown.is_final:
+                raise
+            return _MISSING
+        if node in self._listed and not inode.entry.is_dir:  # directories are entered anyway
+            self._looked_up = True
+        keep = _FOREVER if directory.shown.is_final else 0
+        return self._entry(self._inodes.tell(inode), keep)
+
+    def _entry(self, inode: Inode, keep: int) -> bytes:
+        return abi.ENTRY_OUT.pack(inode.id, 0, keep, _FOREVER, 0, 0) + self._attr(inode)
+
+    def _attr(self, inode: Inode) -> bytes:
+        mode, size, blocks, mtime_ns = attributes_of(inode.entry)
+        time, ns = divmod(mtime_ns, _NANOSECONDS)
+        return abi.ATTR.pack(
+            inode.id, size, blocks, time, time, time, ns, ns, ns,
+            mode, 1, self._uid, self._gid, 0, BLOCK, 0,
+        )  # fmt: skip
+
+    def _forget(self, node: int, data: bytes) -> None:
+        (lookups,) = abi.FORGET_IN.unpack_from(data)
+        self._inodes.forget(node, lookups)
+
+    def _batch_forget(self, _node: int, data: bytes) -> None:
+        count, _ = abi.BATCH_FORGET_IN.unpack_from(data)
+        start = abi.BATCH_FORGET_IN.size
+        told = data[start : start + count * abi.FORGET_ONE.size]
+        for forgotten, lookups in abi.FORGET_ONE.iter_unpack(told):
+            self._inodes.forget(forgotten, lookups)
+
+    def _getattr(self, node: int, _data: bytes) -> bytes:
+        return abi.ATTR_OUT.pack(_FOREVER, 0, 0) + self._attr(self._inodes[node])
+
+    # --- directories ---------------------------------------------------------------------
+
+    def _opendir(self, node: int, _data: bytes) -> bytes:
+        """Let the kernel keep a listing; where all are for ever, it need not ask again.
+
+        ENOSYS is how a server says the latter, for all directories of a mount at once.
+        """
+        if self._operations.top.shown.is_final and self._may_skip_opendir:
+            raise Refusal(errno.ENOSYS)
+        is_final = self._inodes[node].shown.is_final
+        return abi.OPEN_OUT.pack(0, Open.KEEP_CACHE | Open.CACHE_DIR if is_final else 0, 0)
+
+    def _readdir(self, node: int, data: bytes) -> bytes:
+        return self._list(node, data, None)
+
+    def _readdirplus(self, node: int, data: bytes) -> bytes:
+        directory = self._inodes[node]
+        if self._looked_up and directory.shown.is_final:
+            return self._list(node, data, self._attributes_of)
+        self._listed.add(node)
+        return self._list(node, data, _no_attributes)
+
+    def _list(self, node: int, data: bytes, attributes: Callable[[Inode], bytes] | None) -> bytes:
+        """Rows of a listing, as many as there is room for.
+
+        Args:
+            node: The directory.
+            data: The request.
+            attributes: What to put in front of a row; None for nothing.
+        """
+        _, position, room = abi.READ_IN.unpack_from(data)
+        directory = self._inodes[node]
+        fixed = abi.DIRENT.size + (_ATTRIBUTES_SIZE if attributes else 0)
+        rows: list[bytes] = []
+        for dot in range(position, _DOTS):
+            row = self._dot(directory, dot)
+            rows += [_NO_ATTRIBUTES, row] if attributes else [row]
+            room -= fixed + _ALIGNED
+        listing = self._listings.take(directory, max(position - _DOTS, 0))
+        for inode in listing:
+            name = inode.entry.name
+            size = len(name)
+            padding = -size % _ALIGNED
+            room -= fixed + size + padding
+            if room < 0:
+                listing.put_back(inode)
+                self._listings.keep(directory, listing)
+                break
+            if attributes:
+                rows.append(attributes(inode))
+            after = listing.position + _DOTS
+            rows += (
+                abi.DIRENT.pack(inode.id, after, size, _TYPES[inode.entry.kind]),
+                name,
+                _PADDING[padding],
+            )
+        return b"".join(rows)
+
+    def _attributes_of(self, inode: Inode) -> bytes:
+        return self._entry(self._inodes.tell(inode), _FOREVER)
+
+    def _dot(self, directory: Inode, position: int) -> bytes:
+        inode = directory.parent if position and directory.parent is not None else directory
+        name = b"." * (position + 1)
+        row = abi.DIRENT.pack(inode.id, position + 1, len(name), _TYPES[inode.entry.kind])
+        return row + name.ljust(_ALIGNED, b"\0")
+
+    # --- contents ------------------------------------------------------------------------
+
+    def _read(self, node: int, data: bytes) -> bytes:
+        _, offset, size = abi.READ_IN.unpack_from(data)
+        return self._operations.read(self._inodes[node], offset, size)
+
+    def _readlink(self, node: int, _data: bytes) -> bytes:
+        return self._operations.readlink(self._inodes[node])
+
+    # --- the rest ------------------------------------------------------------------------
+
+    def _statfs(self, _node: int, _data: bytes) -> bytes:
+        usage = self._operations.statfs()
+        return abi.STATFS_OUT.pack(
+            usage.blocks, 0, 0, usage.files, 0, usage.block, NAME_MAX, usage.block
+        )
+
+    def _getxattr(self, node: int, data: bytes) -> bytes:
+        size, _ = abi.XATTR_SIZE.unpack_from(data)
+        start = abi.XATTR_SIZE.size
+        name = data[start : data.index(0, start)]
+        return _fit(self._operations.getxattr(self._inodes[node], name), size)
+
+    def _listxattr(self, node: int, data: bytes) -> bytes:
+        size, _ = abi.XATTR_SIZE.unpack_from(data)
+        names = self._operations.listxattr(self._inodes[node])
+        return _fit(b"".join(name + b"\0" for name in names), size)
+
+
+def _no_attributes(_inode: Inode) -> bytes:
+    return _NO_ATTRIBUTES
+
+
+def _fit(value: bytes, size: int) -> bytes:
+    """Extended attributes are asked for twice: first with no room, to learn their size."""
+    if not size:
+        return abi.XATTR_SIZE.pack(len(value), 0)
+    if len(value) > size:
+        raise Refusal(errno.ERANGE)
+    return value
+
+
+def _name(opcode: int) -> str:
+    try:
+        return Op(opcode).name.lower()
+    except ValueError:
+        return f"request {opcode}"
