@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # as type checkers know it: to import typing would take most of the time
 
 if TYPE_CHECKING:
+    from pfslib.api.catalog import Catalog, CatalogEntry, open_catalog
     from pfslib.api.commit import Commit
     from pfslib.api.commit_path import CommitPath
     from pfslib.api.differences import DiffEntry
@@ -98,6 +99,9 @@ _HOME = {
     "Problem": "pfslib.maintenance.findings",
     "GcReport": "pfslib.maintenance.gc",
     "FsckReport": "pfslib.maintenance.fsck",
+    "Catalog": "pfslib.api.catalog",
+    "CatalogEntry": "pfslib.api.catalog",
+    "open_catalog": "pfslib.api.catalog",
     "Commit": "pfslib.api.commit",
     "CommitPath": "pfslib.api.commit_path",
     "DiffEntry": "pfslib.api.differences",
@@ -179,6 +183,8 @@ __all__ = [
     "BranchInfo",
     "BranchNotFoundError",
     "BusyError",
+    "Catalog",
+    "CatalogEntry",
     "Commit",
     "CommitFinishedError",
     "CommitNotFoundError",
@@ -248,6 +254,7 @@ __all__ = [
     "__version__",
     "init",
     "open",
+    "open_catalog",
     "open_trees",
     "recover",
 ]

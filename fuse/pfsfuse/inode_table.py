@@ -55,4 +55,4 @@ class InodeTable:
 
 
 def _are_same(one: Inode, other: Inode) -> bool:
-    return one.shown is other.shown and one.entry == other.entry
+    return one.entry == other.entry and one.shown.label == other.shown.label

@@ -205,7 +205,9 @@ class KernelLoop:
         return self._entry(self._inodes.tell(inode), keep)
 
     def _entry(self, inode: Inode, keep: int) -> bytes:
-        return abi.ENTRY_OUT.pack(inode.id, 0, keep, _FOREVER, 0, 0) + self._attr(inode)
+        return abi.ENTRY_OUT.pack(inode.id, 0, keep, _attributes_last(inode), 0, 0) + self._attr(
+            inode
+        )
 
     def _attr(self, inode: Inode) -> bytes:
         mode, size, blocks, mtime_ns = attributes_of(inode.entry)
@@ -227,7 +229,8 @@ class KernelLoop:
             self._inodes.forget(forgotten, lookups)
 
     def _getattr(self, node: int, _data: bytes) -> bytes:
-        return abi.ATTR_OUT.pack(_FOREVER, 0, 0) + self._attr(self._inodes[node])
+        inode = self._inodes[node]
+        return abi.ATTR_OUT.pack(_attributes_last(inode), 0, 0) + self._attr(inode)
 
     # --- directories ---------------------------------------------------------------------
 
@@ -323,6 +326,11 @@ class KernelLoop:
         size, _ = abi.XATTR_SIZE.unpack_from(data)
         names = self._operations.listxattr(self._inodes[node])
         return _fit(b"".join(name + b"\0" for name in names), size)
+
+
+def _attributes_last(inode: Inode) -> int:
+    """For how many seconds the kernel may keep them."""
+    return _FOREVER if inode.shown.is_final else 0
 
 
 def _no_attributes(_inode: Inode) -> bytes:

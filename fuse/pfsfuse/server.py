@@ -23,6 +23,7 @@ from pfsfuse.operations import Operations
 from pfsfuse.owner import Owner
 from pfsfuse.reporting import Reports
 from pfsfuse.settings import Settings
+from pfsfuse.store_view import ShownStore
 from pfsfuse.views import open_view
 from pfslib import MountError
 
@@ -43,8 +44,8 @@ def serve(settings: Settings, reports: Reports) -> None:
     """
     signals = _catch_signals()
     owner = Owner(settings.owner_pid) if settings.owner_pid else None
-    store = pfslib.open_trees(settings.store)
-    served = _Served(settings, open_view(store, settings.view, label=settings.label))
+    store, top = _open(settings)
+    served = _Served(settings, top)
     try:
         served.start()
         if reports.ready():
@@ -53,6 +54,18 @@ def serve(settings: Settings, reports: Reports) -> None:
     finally:
         if served.stop():  # else a request may be reading the store's map this very moment
             store.close()
+
+
+def _open(settings: Settings) -> tuple[pfslib.TreeSource, Inode]:
+    """The store, and the top of what is to be shown of it."""
+    if settings.view == "store":
+        if settings.binding != "kernel":
+            message = f"a whole store cannot be mounted by the binding {settings.binding}"
+            raise MountError(message, hint="it takes paths for inodes, and branches move")
+        catalog = pfslib.open_catalog(settings.store)
+        return catalog, ShownStore(catalog).top()
+    store = pfslib.open_trees(settings.store)
+    return store, open_view(store, settings.view, label=settings.label)
 
 
 def _catch_signals() -> int:

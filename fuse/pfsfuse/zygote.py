@@ -37,7 +37,7 @@ class Zygote:
 
     def run(self) -> None:
         """Take orders until there will be no more."""
-        _ = pfslib.open_trees  # imports what reading a store needs
+        _ = pfslib.open_catalog  # imports what reading a store needs
         gc.collect()
         gc.freeze()  # or the servers' collections would copy all of it
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # servers need not be waited for

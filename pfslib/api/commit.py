@@ -234,12 +234,18 @@ class Commit(ReadVerbs):
     # --- mount ---------------------------------------------------------------------------
 
     def mount(
-        self, path: str | Path | None = None, *, allow_other: bool = False, tied: bool = True
+        self,
+        path: str | Path | None = None,
+        *,
+        below: str = "/",
+        allow_other: bool = False,
+        tied: bool = True,
     ) -> Mounted:
         """Make the commit a directory, read-only, through FUSE; gc leaves it alone meanwhile.
 
         Args:
             path: An empty directory; None for a private one, removed afterwards.
+            below: The directory of the commit to show.
             allow_other: Whether other users may look in.
             tied: Whether the mount ends when this process does, however it ends.
 
@@ -248,27 +254,9 @@ class Commit(ReadVerbs):
 
         Raises:
             MountError: The system cannot, or the directory is unfit; says which and what to do.
+            PathNotFoundError: The commit has no such directory.
             CommitNotFoundError: The commit was deleted.
         """
-        from pfslib.mounts.mounting import mount  # most uses of a commit mount nothing
+        from pfslib.api.mount_verbs import mount_commit  # most uses of a commit mount nothing
 
-        self.check_there()
-        try:
-            mounted = mount(
-                self._store.path,
-                f"tree:{self.record.root.node.hex()}",
-                Path(path) if path is not None else None,
-                fsname=f"pfs:{self}",
-                label=str(self),
-                allow_other=allow_other,
-                tied=tied,
-            )
-        except MountError:
-            self.check_there()  # or it is for want of the tree
-            raise
-        try:
-            self.check_there()  # now that the server has pinned it
-        except BaseException:
-            mounted.unmount()
-            raise
-        return mounted
+        return mount_commit(self, path, below=below, allow_other=allow_other, tied=tied)

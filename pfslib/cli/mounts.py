@@ -6,35 +6,64 @@ from pathlib import Path
 
 import click
 
+from pfslib.api.store import Store
 from pfslib.cli.documents import mount_document
 from pfslib.cli.output import show_list, show_made, whisper
-from pfslib.cli.places import COMMIT, REPO, parse_place
+from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.session import Command, Session, Words, words
 from pfslib.mounts import unmounting
+from pfslib.mounts.mount_zygote import prepare
 from pfslib.mounts.mountinfo import MountRecord, list_mounts
+from pfslib.mounts.mounting import Mounted
 
 _FSNAME = "pfs:"
+_WORDS_OF_A_COMMIT = 2
 
 
 @click.command(cls=Command)
-@words("REPO COMMIT DIR")
+@words("[REPO COMMIT | [NAME=]REPO@COMMIT[:/PATH]...] DIR")
 @click.option("--allow-other", is_flag=True, help="Let other users look in, too.")
 @click.pass_obj
 def mount(session: Session, words: Words, *, allow_other: bool) -> None:
     """Show a commit as a directory.
 
-    DIR must be there and empty. The mount is read-only and stays until `pfs unmount DIR`.
+    DIR must be there and empty. Several commits are shown side by side, each under NAME or that of
+    its repo; without any, the whole store is shown, as DIR/REPO/BRANCH and DIR/REPO/ID. The mount
+    is read-only and stays until `pfs unmount DIR`.
     """
-    place = parse_place(words[:-1] or words, REPO, COMMIT)
-    if len(words) < 2:  # noqa: PLR2004 - one word said it all, but for this
+    if not words:
         raise click.UsageError("the DIR is missing")
+    prepare()  # while the store is opened
     directory = Path(words[-1])
     with session.open() as store:
-        commit = store.commit(place.reference)
-        mounted = commit.mount(directory, allow_other=allow_other, tied=False)
-        record = MountRecord(mounted.path, f"{_FSNAME}{commit}", alive=True)
+        mounted = _mount(store, words[:-1], directory, allow_other=allow_other)
+        record = MountRecord(mounted.path, mounted.source, alive=True)
         show_made(session, record, mount_document)
-        whisper(f"{commit} is at {mounted.path}; `pfs unmount {directory}` takes it away")
+        shown = mounted.source.removeprefix(_FSNAME)
+        whisper(f"{shown} is at {mounted.path}; `pfs unmount {directory}` takes it away")
+
+
+def _mount(store: Store, words: Words, directory: Path, *, allow_other: bool) -> Mounted:
+    apart = len(words) == _WORDS_OF_A_COMMIT and not any("@" in word for word in words)
+    if words and not apart and (len(words) > 1 or "=" in words[0]):
+        show = dict(_named(word) for word in words)
+        if len(show) < len(words):
+            raise click.UsageError("two have one name; write NAME=REPO@COMMIT")
+        return store.mount(directory, show=show, allow_other=allow_other, tied=False)
+    if not words:
+        return store.mount(directory, allow_other=allow_other, tied=False)
+    place = parse_place(words, REPO, COMMIT, PATH, optional=1)
+    commit = store.commit(place.reference)
+    below = place.path or "/"
+    return commit.mount(directory, below=below, allow_other=allow_other, tied=False)
+
+
+def _named(word: str) -> tuple[str, str]:
+    """A name, and what is to be shown under it."""
+    name, equals, rest = word.partition("=")
+    place = parse_place([rest if equals else word], REPO, COMMIT, PATH, optional=1)
+    below = f":{place.path}" if place.path else ""
+    return name if equals else place.repo, f"{place.reference}{below}"
 
 
 @click.command(cls=Command)

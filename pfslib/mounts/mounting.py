@@ -87,11 +87,13 @@ class Mounted:
 
     Attributes:
         path: The mount point.
+        source: What it shows, in the words of whoever made it.
         pid: The server's process id.
     """
 
     def __init__(self, found: KernelMount, server: ServerProcess, *, private: bool) -> None:
         self.path = found.path
+        self.source = found.source
         self.pid = server.pid
         self._found = found
         self._server = server

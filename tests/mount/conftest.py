@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -106,6 +107,12 @@ def mounted(source: Source, request: pytest.FixtureRequest) -> Iterator[Path]:
         made = mount(source.store, source.view, None, fsname="shared", label="data@123")
     with made as path:
         yield path
+
+
+@pytest.fixture
+def pfs() -> list[str]:
+    """The command `pfs`, of this checkout."""
+    return [sys.executable, "-m", "pfslib.cli"]
 
 
 @pytest.fixture

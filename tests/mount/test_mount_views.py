@@ -1,0 +1,220 @@
+"""What can be mounted besides a commit: a part of one, several side by side, all of a store."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pfslib
+
+pytestmark = pytest.mark.mount
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[pfslib.Store]:
+    with pfslib.init(tmp_path / "store") as store:
+        for name in ("a", "b"):
+            store.create_repo(name)
+            put(store, name, {"/x": name, "/sub/y": f"{name} y", "/sub/deep/z": "z" * 5000})
+        yield store
+
+
+def put(store: pfslib.Store, repo: str, files: dict[str, str]) -> pfslib.Commit:
+    with store.repo(repo).commit("master") as commit:
+        for path, content in files.items():
+            commit.put_file(path, content)
+    assert commit.commit is not None
+    return commit.commit
+
+
+def label(path: Path) -> str:
+    return os.getxattr(path, "user.pfs.commit").decode()
+
+
+def names(path: Path) -> list[str]:
+    return sorted(below.name for below in path.iterdir())
+
+
+# --- part of a commit, and several -----------------------------------------------------------
+
+
+def test_a_directory_of_a_commit(store: pfslib.Store) -> None:
+    commit = store.commit("a@master")
+    with commit.mount(below="/sub") as path:
+        assert names(path) == ["deep", "y"]
+        assert (path / "y").read_text() == "a y"
+        assert label(path / "y") == str(commit)
+        assert os.statvfs(path).f_files == 2
+    with pytest.raises(pfslib.NotADirectoryInCommitError):
+        commit.mount(below="/x")
+    with pytest.raises(pfslib.PathNotFoundError):
+        commit.mount(below="/nope")
+
+
+def test_several_side_by_side(store: pfslib.Store) -> None:
+    old = store.commit("b@master")
+    put(store, "b", {"/x": "newer"})
+    with store.mount(show=["a@master", f"b@{old.id}:/sub"]) as path:
+        assert names(path) == ["a", "b"]
+        assert (path / "a/x").read_text() == "a"
+        assert names(path / "b") == ["deep", "y"]
+        assert label(path / "b/y") == str(old)
+        assert label(path / "a") == str(store.commit("a@master"))
+        assert os.statvfs(path).f_files == 5
+    with store.mount(show={"new": "b@master", "old": old}) as path:
+        assert [(path / name / "x").read_text() for name in ("new", "old")] == ["newer", "b"]
+
+
+def test_two_of_one_name_are_refused(store: pfslib.Store) -> None:
+    with pytest.raises(pfslib.InvalidInputError, match="shown as a"):
+        store.mount(show=["a@master", "a@master^"])
+    with pytest.raises(pfslib.InvalidNameError):
+        store.mount(show={"a/b": "a@master"})
+    with pytest.raises(pfslib.InvalidInputError, match="nothing"):
+        store.mount(show=[])
+
+
+# --- a whole store ---------------------------------------------------------------------------
+
+
+def test_a_store_lists_repos_with_branches_tags_and_commits(store: pfslib.Store) -> None:
+    commit = store.commit("a@master")
+    store.repo("a").create_tag("v1")
+    with store.mount() as path:
+        assert names(path) == ["a", "b"]
+        assert names(path / "a") == sorted([commit.id, "master", "v1"])
+        for name in (commit.id, "master", "v1"):
+            assert (path / "a" / name / "sub/y").read_text() == "a y"
+            assert label(path / "a" / name) == str(commit)
+        for missing in ("nope", "a/nope", "a/" + "0" * 32, "a/é", "b/" + commit.id, "-", "a/v1/no"):
+            assert not (path / missing).exists()
+        listed = {entry.name: entry.inode() for entry in os.scandir(path / "a")}
+        assert listed == {name: (path / "a" / name).stat().st_ino for name in listed}
+
+
+def test_new_repos_branches_and_commits_appear_and_old_ones_go(store: pfslib.Store) -> None:
+    with store.mount() as path:
+        assert not (path / "c").exists()
+        assert names(path / "a") == sorted([store.commit("a@master").id, "master"])
+        store.create_repo("c")
+        assert names(path) == ["a", "b", "c"]
+        assert names(path / "c") == []
+        commit = put(store, "c", {"/first": "1"})
+        assert names(path / "c") == sorted([commit.id, "master"])
+        assert (path / "c/master/first").read_text() == "1"
+        store.delete_repo("c")
+        assert not (path / "c/master").exists()
+        assert names(path) == ["a", "b"]
+
+
+def test_a_branch_follows_its_head(store: pfslib.Store) -> None:
+    with store.mount() as path:
+        master = path / "a/master"
+        before = master.stat().st_ino
+        assert master.stat().st_ino == before
+        for number in range(3):
+            commit = put(store, "a", {"/x": f"version {number}", f"/new{number}": ""})
+            assert (master / "x").read_text() == f"version {number}"
+            assert (master / f"new{number}").exists()
+            assert label(master) == str(commit)
+        assert master.stat().st_ino != before
+
+
+def test_what_is_open_stays_with_its_commit(store: pfslib.Store) -> None:
+    """Files, memory maps' pages, listings and working directories: nothing is of two commits."""
+    big = "old line\n" * 200_000
+    put(store, "a", {"/big": big, **{f"/many/{n:04}": "old" for n in range(3000)}})
+    with store.mount() as path:
+        with (path / "a/master/big").open("rb") as file:
+            half = file.read(100_000)
+            listing = os.scandir(path / "a/master/many")
+            first = next(listing).name
+            directory = os.open(path / "a/master", os.O_RDONLY)
+            put(
+                store,
+                "a",
+                {"/big": "new line\n" * 200_000, **{f"/many/{n:04}x": "n" for n in range(3000)}},
+            )
+            assert (path / "a/master/big").read_bytes()[:3] == b"new"
+            assert half + file.read() == big.encode()
+        seen = [first, *(entry.name for entry in listing)]
+        assert seen == [f"{n:04}" for n in range(3000)]
+        assert len(names(path / "a/master/many")) == 6000
+        fd = os.open("big", os.O_RDONLY, dir_fd=directory)
+        assert os.read(fd, 3) == b"old"
+        os.close(fd)
+        os.close(directory)
+
+
+def test_a_commit_looked_at_stays_readable_though_deleted_and_collected(
+    store: pfslib.Store,
+) -> None:
+    put(store, "a", {"/rare": "rare " * 20_000})
+    with store.mount() as path:
+        with (path / "a/master/rare").open("rb") as file:
+            store.delete_repo("a")
+            store.gc()
+            assert file.read() == b"rare " * 20_000
+        assert not (path / "a").exists()
+
+
+def test_a_deleted_commit_that_is_mounted_stays_readable(store: pfslib.Store) -> None:
+    commit = put(store, "a", {"/rare": "rare " * 20_000})
+    with commit.mount() as path, store.mount(show={"r": commit}) as beside:
+        store.delete_repo("a")
+        store.gc()
+        assert (path / "rare").read_text() == "rare " * 20_000
+        assert (beside / "r/rare").read_text() == "rare " * 20_000
+    store.gc()
+    with pytest.raises(pfslib.CommitNotFoundError):
+        commit.mount()
+
+
+def test_nothing_can_be_changed_in_a_store_mount(store: pfslib.Store) -> None:
+    with store.mount() as path:
+        for change in (
+            (path / "new").mkdir,
+            (path / "a/new").mkdir,
+            (path / "a/master/new").touch,
+            lambda: (path / "a/master").rename(path / "a/slave"),
+        ):
+            with pytest.raises(OSError, match=rf"Errno {errno.EROFS}\]"):
+                change()
+
+
+def test_a_store_by_fusepy_is_refused(store: pfslib.Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PFS_MOUNT_BINDING", "fusepy")
+    with pytest.raises(pfslib.MountError, match="whole store"):
+        store.mount()
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [
+        (["a@master"], "x"),
+        (["a", "master"], "x"),
+        (["a@master:/sub"], "y"),
+        (["a@master", "b@master:/sub"], "b/y"),
+        (["one=a@master", "two=a@master^0"], "two/x"),
+        ([], "a/master/x"),
+    ],
+)
+def test_the_command(
+    store: pfslib.Store, mountpoint: Path, words: list[str], file: str, pfs: list[str]
+) -> None:
+    subprocess.run([*pfs, "mount", *words, mountpoint, "--store", store.path], check=True)
+    try:
+        assert (mountpoint / file).exists()
+        listed = subprocess.run([*pfs, "list", "mount"], capture_output=True, check=True).stdout
+        assert str(mountpoint).encode() in listed
+    finally:
+        subprocess.run([*pfs, "unmount", mountpoint], check=True)
+    assert not any(mountpoint.iterdir())
