@@ -257,6 +257,6 @@ class Commit(ReadVerbs):
             PathNotFoundError: The commit has no such directory.
             CommitNotFoundError: The commit was deleted.
         """
-        from pfslib.api.mount_verbs import mount_commit  # most uses of a commit mount nothing
+        from pfslib.api.showing import mount_commit  # most uses of a commit mount nothing
 
         return mount_commit(self, path, below=below, allow_other=allow_other, tied=tied)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pfslib.api.commit import Commit
 from pfslib.api.data import Data
 from pfslib.api.display_verbs import DisplayVerbs
 from pfslib.api.info import FileInfo, HeadMove, RepoInfo, when
 from pfslib.api.maintenance_verbs import MaintenanceVerbs
+from pfslib.api.mount_verbs import MountVerbs
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.repo import Repo
 from pfslib.api.tree_source import STORE_PARAMETERS, TreeSource
@@ -46,11 +46,8 @@ from pfslib.model.names import parse_file_reference
 from pfslib.model.removal import Removal
 from pfslib.pipelines.manage import check_unused, delete_all, plan_delete_all
 
-if TYPE_CHECKING:
-    from pfslib.mounts.mounting import Mounted
 
-
-class Store(TreeSource, WorkVerbs, MaintenanceVerbs, DisplayVerbs):
+class Store(TreeSource, MountVerbs, WorkVerbs, MaintenanceVerbs, DisplayVerbs):
     """One open store: repos, commits, pipelines and jobs.
 
     A context manager; closed, too, when neither it nor a handle of it is referred to any more.
@@ -81,38 +78,6 @@ class Store(TreeSource, WorkVerbs, MaintenanceVerbs, DisplayVerbs):
         """
         with self.kv.read():  # it must not have been closed
             return backup_store(self.path, Path(target).expanduser().absolute())
-
-    def mount(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        show: Mapping[str, str | Commit] | Sequence[str | Commit] | None = None,
-        allow_other: bool = False,
-        tied: bool = True,
-    ) -> Mounted:
-        """Make commits directories, read-only, through FUSE; gc leaves them alone meanwhile.
-
-        Args:
-            path: An empty directory; None for a private one, removed afterwards.
-            show: What to show side by side: commits, ``repo@ref`` or ``repo@ref:/directory``, by
-                name, or else each under the name of its repo. None for the whole store, as it is
-                at any moment: ``/<repo>/<name>/``, where a name is a branch, whose directory
-                follows its head, a tag, or a commit's id.
-            allow_other: Whether other users may look in.
-            tied: Whether the mount ends when this process does, however it ends.
-
-        Returns:
-            A context manager that gives the directory as a `pathlib.Path` and unmounts at the end.
-
-        Raises:
-            MountError: The system cannot, or the directory is unfit; says which and what to do.
-            NotFoundError: What is to be shown does not exist.
-            InvalidInputError: Two are to be shown under one name.
-        """
-        from pfslib.api.mount_verbs import mount_store  # most uses of a store mount nothing
-
-        target = Path(path) if path is not None else None
-        return mount_store(self, target, show=show, allow_other=allow_other, tied=tied)
 
     # --- repos ---------------------------------------------------------------------------
 

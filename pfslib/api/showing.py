@@ -13,14 +13,14 @@ from pfslib.mounts.mounting import Mounted, mount
 
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
-    from pfslib.api.store import Store
+    from pfslib.api.mount_verbs import MountVerbs
 
 Shown: TypeAlias = "str | Commit"
 """What to mount: ``repo@ref``, ``repo@ref:/directory``, or a commit."""
 
 
 def mount_store(
-    store: Store,
+    store: MountVerbs,
     path: str | Path | None,
     *,
     show: Mapping[str, Shown] | Sequence[Shown] | None,
@@ -119,7 +119,7 @@ def _repo_of(what: Shown) -> str:
     return parse_file_reference(what).repo if isinstance(what, str) else what.repo
 
 
-def _find(store: Store, what: Shown) -> tuple[Commit, str]:
+def _find(store: MountVerbs, what: Shown) -> tuple[Commit, str]:
     """A commit, and the directory of it to show."""
     if not isinstance(what, str):
         return what, "/"
