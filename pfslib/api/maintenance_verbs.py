@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pfslib.maintenance.fsck import FsckReport, fsck
-from pfslib.maintenance.gc import GcReport, Progress, collect
-from pfslib.maintenance.stats import StoreStats, count
+# Their modules are imported when they are first called: most uses of a store never do.
 
 if TYPE_CHECKING:
     from pfslib.kv.protocol import KV
+    from pfslib.maintenance.fsck import FsckReport
+    from pfslib.maintenance.gc import GcReport, Progress
+    from pfslib.maintenance.stats import StoreStats
 
 
 class MaintenanceVerbs:
@@ -41,6 +42,8 @@ class MaintenanceVerbs:
             BusyError: Another gc is at work.
             CorruptionError: Something is damaged; nothing was deleted.
         """
+        from pfslib.maintenance.gc import collect
+
         return collect(self.kv, dry_run=dry_run, compact=compact, progress=progress)
 
     def fsck(self, *, read_data: bool = False, progress: Progress | None = None) -> FsckReport:
@@ -54,8 +57,12 @@ class MaintenanceVerbs:
         Returns:
             The problems, each a sentence with the files that it hits, and what was looked at.
         """
+        from pfslib.maintenance.fsck import fsck
+
         return fsck(self.path, read_data=read_data, progress=progress)
 
     def stats(self) -> StoreStats:
         """What the store holds, in figures."""
+        from pfslib.maintenance.stats import count
+
         return count(self.kv)

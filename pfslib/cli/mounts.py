@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.store import Store
 from pfslib.cli.documents import mount_document
 from pfslib.cli.output import show_list, show_made, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
@@ -14,7 +14,10 @@ from pfslib.cli.session import Command, Session, Words, words
 from pfslib.mounts import unmounting
 from pfslib.mounts.mount_zygote import prepare
 from pfslib.mounts.mountinfo import MountRecord, list_mounts
-from pfslib.mounts.mounting import Mounted
+
+if TYPE_CHECKING:
+    from pfslib.api.store import Store
+    from pfslib.mounts.mounting import Mounted
 
 _FSNAME = "pfs:"
 _WORDS_OF_A_COMMIT = 2
