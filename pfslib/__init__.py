@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pfslib.api.store import Store, init, open, recover  # noqa: A004
     from pfslib.api.tree import Tree
     from pfslib.api.tree_source import TreeSource, open_trees
+    from pfslib.api.working_copy import WorkingCopy
     from pfslib.maintenance.findings import Problem
     from pfslib.maintenance.fsck import FsckReport
     from pfslib.maintenance.gc import GcReport
@@ -121,6 +122,7 @@ _HOME = {
     "Tree": "pfslib.api.tree",
     "TreeSource": "pfslib.api.tree_source",
     "open_trees": "pfslib.api.tree_source",
+    "WorkingCopy": "pfslib.api.working_copy",
     "Entry": "pfslib.model.nodes",
     "Kind": "pfslib.model.nodes",
     "Removal": "pfslib.model.removal",
@@ -250,6 +252,7 @@ __all__ = [
     "UnknownFormatError",
     "UnsupportedFileError",
     "WorkError",
+    "WorkingCopy",
     "WrongKindError",
     "__version__",
     "init",

@@ -120,6 +120,11 @@ class OpenCommit(ReadVerbs, DeleteVerbs):
         """Name of its branch."""
         return self._record.branch
 
+    @property
+    def parent(self) -> str:
+        """Id of the commit that it is on top of; empty for the first."""
+        return self._record.parent
+
     # --- putting -------------------------------------------------------------------------
 
     @one_at_a_time

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pfslib.api.commit import Commit
@@ -25,6 +27,7 @@ from pfslib.model.history import Commit as CommitRecord
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
+    from pfslib.api.working_copy import WorkingCopy
 
 
 class Repo(HistoryVerbs):
@@ -85,6 +88,29 @@ class Repo(HistoryVerbs):
             OutputRepoError: The repo is a pipeline's output.
         """
         return self._start(branch, message, owner="", allow_empty=True, wait_s=wait_s)
+
+    def working_copy(
+        self, path: str | os.PathLike[str], branch: str = "master", *, below: str = "/"
+    ) -> WorkingCopy:
+        """Make a directory of ordinary files of a branch, to edit with any program.
+
+        Args:
+            path: An empty directory.
+            branch: The branch; it need not have a commit yet.
+            below: The directory of the commit to copy; it need not be there yet.
+
+        Returns:
+            What commits the changes. As a context manager it gives the directory, commits when the
+            block ends, and leaves the directory empty then.
+
+        Raises:
+            AlreadyExistsError: The directory is not empty.
+
+        Cost: writing all of it; where the file system can, what is equal is shared.
+        """
+        from pfslib.api.working_copy import WorkingCopy  # few uses of a repo make one
+
+        return WorkingCopy.make(self._store, self.name, branch, Path(path), below=below)
 
     def _start(
         self, branch: str, message: str, *, owner: str, allow_empty: bool, wait_s: float

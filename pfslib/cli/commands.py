@@ -91,6 +91,7 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
     "Mounts": {
         "mount": Place("mounts", "Show a commit as a directory."),
         "unmount": Place("mounts", "Take a mounted commit away."),
+        "commit": Place("working_copies", "Commit what was changed in a working copy."),
         "list-mount": Place("mounts", "List the mounts."),
     },
     "Exchange": {

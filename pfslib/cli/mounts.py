@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pfslib.api.working_copy import is_working_copy
 from pfslib.cli.documents import mount_document
 from pfslib.cli.output import show_list, show_made, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
-from pfslib.cli.session import Command, Session, Words, words
+from pfslib.cli.session import Command, Session, Words, runs_jobs, words
 from pfslib.mounts import unmounting
 from pfslib.mounts.mount_zygote import prepare
-from pfslib.mounts.mountinfo import MountRecord, list_mounts
+from pfslib.mounts.mountinfo import MountRecord, find_mount, list_mounts
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
@@ -26,18 +27,27 @@ _WORDS_OF_A_COMMIT = 2
 @click.command(cls=Command)
 @words("[REPO COMMIT | [NAME=]REPO@COMMIT[:/PATH]...] DIR")
 @click.option("--allow-other", is_flag=True, help="Let other users look in, too.")
+@click.option("-w", "--writable", is_flag=True, help="A copy of a branch, to be edited.")
 @click.pass_obj
-def mount(session: Session, words: Words, *, allow_other: bool) -> None:
+def mount(session: Session, words: Words, *, allow_other: bool, writable: bool) -> None:
     """Show a commit as a directory.
 
     DIR must be there and empty. Several commits are shown side by side, each under NAME or that of
     its repo; without any, the whole store is shown, as DIR/REPO/BRANCH and DIR/REPO/ID. The mount
     is read-only and stays until `pfs unmount DIR`.
+
+    With -w, the files of REPO@BRANCH are written to DIR, to be edited by any program; `pfs commit
+    DIR` commits all changes at once, and so does `pfs unmount DIR`.
     """
     if not words:
         raise click.UsageError("the DIR is missing")
-    prepare()  # while the store is opened
     directory = Path(words[-1])
+    if writable:
+        from pfslib.cli import working_copies  # imports what commits and runs jobs
+
+        working_copies.make(session, words[:-1], directory)
+        return
+    prepare()  # while the store is opened
     with session.open() as store:
         mounted = _mount(store, words[:-1], directory, allow_other=allow_other)
         record = MountRecord(mounted.path, mounted.source, alive=True)
@@ -72,9 +82,19 @@ def _named(word: str) -> tuple[str, str]:
 @click.command(cls=Command)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--lazy", is_flag=True, help="At once, also while files in it are in use.")
+@click.option("--discard", is_flag=True, help="Of a working copy: do not commit the changes.")
+@runs_jobs
 @click.pass_obj
-def unmount(_: Session, directory: Path, *, lazy: bool) -> None:
-    """Take a mounted commit away."""
+def unmount(session: Session, directory: Path, *, lazy: bool, discard: bool) -> None:
+    """Take a mounted commit away.
+
+    Of what was mounted with -w, the changes are committed first.
+    """
+    if find_mount(directory) is None and is_working_copy(directory):
+        from pfslib.cli import working_copies  # imports what commits and runs jobs
+
+        working_copies.end(session, directory, discard=discard)
+        return
     unmounting.unmount(directory, lazy=lazy)
 
 

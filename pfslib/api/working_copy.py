@@ -1,0 +1,310 @@
+"""WorkingCopy: a directory of plain files, copied from a branch, edited, and committed back.
+
+What is edited are ordinary files, on any file system, by any user and program; a crash leaves them
+as they are.
+A marker file in the directory says what it is a copy of.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+import msgspec
+
+from pfslib.kv.syncing import sync_directory, write_durably
+from pfslib.model.errors import (
+    AlreadyExistsError,
+    BusyError,
+    CommitNotFoundError,
+    ConflictError,
+    CorruptionError,
+    NotFoundError,
+    PathNotFoundError,
+)
+from pfslib.model.paths import join_path, split_path
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.open_commit import OpenCommit
+    from pfslib.api.store import Store
+
+MARKER: Final = ".pfs-working-copy"
+
+_TICK_S: Final = 0.02
+"""Longer than the tick of any kernel's clock for the times of files."""
+
+_ROUNDS: Final = 5
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What a working copy is a copy of: the marker file, as JSON."""
+
+    store: str
+    """Its directory, percent-encoded: its name may be of any bytes."""
+
+    repo: str
+    branch: str
+    below: str
+    """The directory of the commit that is copied."""
+
+    base: str
+    """Id of the commit it was last the same as; empty for a branch without any."""
+
+    pending: str = ""
+    """Id of the commit that was being made of it; it counts as base once it is there."""
+
+
+class WorkingCopy:
+    """A directory of files to edit. A context manager that gives it, and commits when it ends.
+
+    Not for several threads or processes at once.
+
+    Attributes:
+        path: The directory.
+    """
+
+    def __init__(self, store: Store, path: Path) -> None:
+        """Go on with what `make_copy` has made.
+
+        Raises:
+            NotFoundError: The directory is no working copy of that store.
+        """
+        self.path = path
+        self._store = store
+        theirs = store_of(path)
+        if not (theirs.exists() and theirs.samefile(store.path)):
+            raise NotFoundError(
+                f"{path} is a working copy of the store {theirs}, not of {store.path}"
+            )
+
+    def __repr__(self) -> str:
+        return f"<WorkingCopy {self.path}>"
+
+    @property
+    def origin(self) -> Origin:
+        """What it is a copy of, and of which commit."""
+        origin = read_origin(self.path)
+        if origin.pending:
+            try:
+                self._store.commit(f"{origin.repo}@{origin.pending}")
+            except CommitNotFoundError:
+                return origin  # the commit that was being made when somebody died never was
+            origin = msgspec.structs.replace(origin, base=origin.pending, pending="")
+        return origin
+
+    def commit(self, message: str = "", *, branch: str | None = None) -> Commit | None:
+        """Make one commit of all changes: files changed, added and removed.
+
+        Args:
+            message: Why.
+            branch: A new branch for it, which this is a copy of from then on; None for its own.
+
+        Returns:
+            The commit; None when nothing has changed.
+
+        Raises:
+            ConflictError: Others have committed to the branch since. Their work is on the branch,
+                yours in the directory: commit it to a branch of its own.
+            AlreadyExistsError: The branch named is there already.
+            UnsupportedFileError: There is a device, fifo or socket in the directory.
+
+        Cost: a look at every file; those that changed since they were last committed are read.
+        """
+        origin = self.origin
+        if branch is not None:
+            origin = self._fork(origin, branch)
+        repo = self._store.repo(origin.repo)
+        with repo.commit(origin.branch, message=message) as making:
+            if making.parent != origin.base:
+                raise _moved(origin, making.parent)
+            write_origin(self.path, msgspec.structs.replace(origin, pending=making.id))
+            self._put(making, origin.below)
+        if making.commit is not None:
+            origin = msgspec.structs.replace(origin, base=making.commit.id)
+        write_origin(self.path, origin)
+        return making.commit
+
+    def unmount(self, message: str = "") -> Commit | None:
+        """Commit what has changed, and remove the files: the directory is left empty.
+
+        Raises:
+            ConflictError: See `commit`; everything is left as it is.
+            BusyError: Files are being changed all the time; everything is committed and left.
+        """
+        made = None
+        for _ in range(_ROUNDS):
+            time.sleep(_TICK_S)
+            since_ns = time.time_ns() - int(_TICK_S / 2 * 1e9)
+            made = self.commit(message) or made
+            if not any(_changed_since(self.path, since_ns)):
+                self.discard()
+                return made
+        raise BusyError(
+            f"files in {self.path} are being changed", hint="end the program that does, then retry"
+        )
+
+    def discard(self) -> None:
+        """Remove the files, with all changes that are not committed."""
+        for path in self.path.iterdir():
+            if path.name == MARKER:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        (self.path / MARKER).unlink()
+
+    def _fork(self, origin: Origin, branch: str) -> Origin:
+        repo = self._store.repo(origin.repo)
+        if any(known.name == branch for known in repo.list_branch()):
+            raise AlreadyExistsError(f"branch {branch} of repo {origin.repo} exists")
+        if origin.base:
+            repo.create_branch(branch, at=origin.base)
+        return msgspec.structs.replace(origin, branch=branch)
+
+    def _put(self, making: OpenCommit, below: str) -> None:
+        """Make the directory of an open commit the same as this one."""
+        self._delete_gone(making, below, self.path)
+        making.put_file(below, self.path)
+        making.delete_file(join_path((*split_path(below), MARKER.encode())))
+
+    def _delete_gone(self, making: OpenCommit, below: str, directory: Path) -> None:
+        try:
+            known = list(making.list_file(below))
+        except PathNotFoundError:
+            return
+        for entry in known:
+            path = directory / entry.path.rpartition("/")[2]
+            is_directory = entry.kind == "dir"
+            if _is_directory(path) != is_directory:
+                making.delete_file(entry.path)
+            elif is_directory:
+                self._delete_gone(making, entry.path, path)
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.unmount()
+
+    @classmethod
+    def make(cls, store: Store, repo: str, branch: str, path: Path, *, below: str = "/") -> Self:
+        """Write the files of a branch's head into an empty directory.
+
+        Args:
+            store: The store.
+            repo: The repo.
+            branch: The branch; it need not have a commit yet.
+            path: The directory.
+            below: The directory of the commit to copy; it need not be there yet.
+
+        Raises:
+            AlreadyExistsError: The directory is not empty.
+            OSError: It is not there, or cannot be written to.
+
+        Cost: reading and writing all of it; where the file system can, it shares what is equal.
+        """
+        if any(path.iterdir()):
+            raise AlreadyExistsError(f"{path} is not empty", hint="name an empty directory")
+        heads = {known.name: known.head for known in store.repo(repo).list_branch()}
+        place = quote_from_bytes(bytes(store.path))
+        origin = Origin(place, repo, branch, below, heads.get(branch, ""))
+        try:
+            if origin.base:
+                _export(store.commit(f"{repo}@{origin.base}"), path, below)
+            write_origin(path, origin)
+        except BaseException:
+            for made in path.iterdir():
+                shutil.rmtree(made) if _is_directory(made) else made.unlink()
+            raise
+        return cls(store, path)
+
+
+def _export(commit: Commit, path: Path, below: str) -> None:
+    try:
+        commit.inspect_file(join_path((*split_path(below), MARKER.encode())))
+    except PathNotFoundError:
+        pass
+    else:
+        raise AlreadyExistsError(f"{commit} has a file {MARKER}, which marks working copies")
+    try:
+        commit.export(path, below)
+    except PathNotFoundError:
+        return
+
+
+def is_working_copy(path: Path) -> bool:
+    """Whether a directory is a working copy."""
+    return (path / MARKER).is_file()
+
+
+def read_origin(path: Path) -> Origin:
+    """What a directory is a working copy of.
+
+    Raises:
+        NotFoundError: It is none.
+    """
+    try:
+        return msgspec.json.decode((path / MARKER).read_bytes(), type=Origin)
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"{path} is no working copy", hint="`pfs mount -w REPO@BRANCH DIR` makes one"
+        ) from None
+    except msgspec.DecodeError as error:
+        raise CorruptionError(f"{path / MARKER} is damaged: {error}") from error
+
+
+def store_of(path: Path) -> Path:
+    """The directory of the store that a directory is a working copy of.
+
+    Raises:
+        NotFoundError: It is none.
+    """
+    return Path(os.fsdecode(unquote_to_bytes(read_origin(path).store)))
+
+
+def write_origin(path: Path, origin: Origin) -> None:
+    """Say what a directory is a working copy of, durably."""
+    temporary = path / f"{MARKER}~"
+    write_durably(temporary, msgspec.json.encode(origin))
+    temporary.replace(path / MARKER)
+    sync_directory(path)
+
+
+def _moved(origin: Origin, head: str) -> ConflictError:
+    return ConflictError(
+        f"branch {origin.branch} of repo {origin.repo} has moved on, from "
+        f"{origin.base or 'nothing'} to {head or 'nothing'}, since the files were copied",
+        hint="`pfs commit DIR --branch NAME` keeps your changes on a branch of their own",
+    )
+
+
+def _is_directory(path: Path) -> bool | None:
+    """Whether a directory is there, not a link to one; None for nothing."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _changed_since(top: Path, since_ns: int) -> Iterator[Path]:
+    for folder, folders, files in os.walk(top):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            ours = folder == str(top) and name.startswith(MARKER)
+            if not ours and path.lstat().st_ctime_ns >= since_ns:
+                yield path

@@ -1,0 +1,285 @@
+"""A branch as ordinary files: edited by any program, committed as one, never lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import pfslib
+from pfslib.api.working_copy import MARKER, read_origin
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[pfslib.Store]:
+    with pfslib.init(tmp_path / "store") as store:
+        with store.create_repo("r").commit() as commit:
+            commit.put_file("/keep", "kept")
+            commit.put_file("/change", "old")
+            commit.put_file("/remove", "gone soon")
+            commit.put_file("/folder/a", "a")
+            commit.put_file("/folder/b", "b")
+            commit.put_file("/to_folder", "file")
+            commit.put_file("/to_file/x", "x")
+        yield store
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    path = tmp_path / "copy"
+    path.mkdir()
+    return path
+
+
+def contents(commit: pfslib.Commit) -> dict[str, bytes]:
+    return {info.path: commit.get_file(info.path) for info in commit.walk() if info.kind == "file"}
+
+
+def edit(copy: Path) -> dict[str, bytes]:
+    """Every kind of change; what a commit should hold then."""
+    (copy / "change").write_text("new")
+    (copy / "remove").unlink()
+    (copy / "folder/b").rename(copy / "moved")
+    (copy / "to_folder").unlink()
+    (copy / "to_folder").mkdir()
+    (copy / "to_folder/y").write_text("y")
+    (copy / "to_file/x").unlink()
+    (copy / "to_file").rmdir()
+    (copy / "to_file").write_text("now a file")
+    (copy / "added").write_bytes(b"\0" * 100_000)
+    (copy / os.fsdecode(b"\xff")).write_text("odd")
+    return {
+        "/keep": b"kept",
+        "/change": b"new",
+        "/folder/a": b"a",
+        "/moved": b"b",
+        "/to_folder/y": b"y",
+        "/to_file": b"now a file",
+        "/added": b"\0" * 100_000,
+        "/\udcff": b"odd",
+    }
+
+
+def test_all_changes_become_one_commit(store: pfslib.Store, copy: Path) -> None:
+    working = store.repo("r").working_copy(copy)
+    before = store.commit("r@master")
+    assert working.commit() is None
+    expected = edit(copy)
+    made = working.commit("why")
+    assert contents(made) == expected
+    assert (made.message, made.parent()) == ("why", before)
+    assert working.commit() is None
+    (copy / "added").unlink()
+    assert contents(working.commit()) == {k: v for k, v in expected.items() if k != "/added"}
+    assert not store.fsck().problems
+
+
+def test_links_and_modes(store: pfslib.Store, copy: Path) -> None:
+    working = store.repo("r").working_copy(copy)
+    (copy / "keep").chmod(0o755)
+    (copy / "link").symlink_to("folder")
+    made = working.commit()
+    assert made.inspect_file("/keep").executable
+    assert made.inspect_file("/link").kind == "symlink"
+
+
+def test_unmount_commits_and_leaves_the_directory_empty(store: pfslib.Store, copy: Path) -> None:
+    with store.repo("r").working_copy(copy) as path:
+        expected = edit(path)
+    assert contents(store.commit("r@master")) == expected
+    assert list(copy.iterdir()) == []
+
+
+def test_an_exception_keeps_the_edits(store: pfslib.Store, copy: Path) -> None:
+    before = store.commit("r@master")
+    expected = {}
+    with contextlib.suppress(KeyboardInterrupt), store.repo("r").working_copy(copy) as path:
+        expected = edit(path)
+        raise KeyboardInterrupt
+    assert store.commit("r@master") == before
+    assert contents(pfslib.WorkingCopy(store, copy).commit()) == expected
+
+
+def test_a_directory_of_a_commit(store: pfslib.Store, copy: Path) -> None:
+    with store.repo("r").working_copy(copy, below="/folder") as path:
+        assert sorted(entry.name for entry in path.iterdir()) == [MARKER, "a", "b"]
+        (path / "a").unlink()
+        (path / "c").write_text("c")
+    found = contents(store.commit("r@master"))
+    assert {name for name in found if name.startswith("/folder")} == {"/folder/b", "/folder/c"}
+    assert found["/keep"] == b"kept"
+
+
+def test_a_branch_without_a_commit(store: pfslib.Store, copy: Path) -> None:
+    with store.repo("r").working_copy(copy, "fresh") as path:
+        (path / "first").write_text("1")
+    assert contents(store.commit("r@fresh")) == {"/first": b"1"}
+
+
+def test_deleting_everything(store: pfslib.Store, copy: Path) -> None:
+    with store.repo("r").working_copy(copy) as path:
+        subprocess.run("rm -r *", shell=True, cwd=path, check=True)
+    assert contents(store.commit("r@master")) == {}
+
+
+def test_a_conflict_keeps_both_sides(store: pfslib.Store, copy: Path) -> None:
+    working = store.repo("r").working_copy(copy)
+    base = store.commit("r@master")
+    expected = edit(copy)
+    with store.repo("r").commit() as commit:
+        commit.put_file("/change", "theirs")
+    theirs = store.commit("r@master")
+    for attempt in (working.commit, working.unmount):
+        with pytest.raises(pfslib.ConflictError, match="has moved on") as caught:
+            attempt()
+        assert "--branch" in caught.value.hint
+    assert store.commit("r@master") == theirs
+    mine = working.commit(branch="mine")
+    assert contents(mine) == expected
+    assert mine.parent() == base
+    assert store.commit("r@master") == theirs
+    (copy / "more").write_text("more")
+    working.unmount()
+    assert contents(store.commit("r@mine")) == {**expected, "/more": b"more"}
+
+
+def test_a_branch_that_exists_is_not_taken_for_a_conflict(store: pfslib.Store, copy: Path) -> None:
+    working = store.repo("r").working_copy(copy)
+    with pytest.raises(pfslib.AlreadyExistsError):
+        working.commit(branch="master")
+
+
+def test_what_cannot_be_stored_keeps_everything(store: pfslib.Store, copy: Path) -> None:
+    working = store.repo("r").working_copy(copy)
+    before = store.commit("r@master")
+    edit(copy)
+    os.mkfifo(copy / "pipe")
+    with pytest.raises(pfslib.UnsupportedFileError):
+        working.unmount()
+    assert store.commit("r@master") == before
+    assert (copy / "change").read_text() == "new"
+
+
+def test_discard(store: pfslib.Store, copy: Path) -> None:
+    before = store.commit("r@master")
+    working = store.repo("r").working_copy(copy)
+    edit(copy)
+    working.discard()
+    assert list(copy.iterdir()) == []
+    assert store.commit("r@master") == before
+
+
+def test_refusals(store: pfslib.Store, copy: Path, tmp_path: Path) -> None:
+    (copy / "precious").touch()
+    with pytest.raises(pfslib.AlreadyExistsError, match="not empty"):
+        store.repo("r").working_copy(copy)
+    with pytest.raises(pfslib.NotFoundError, match="no working copy"):
+        pfslib.WorkingCopy(store, copy)
+    (copy / "precious").unlink()
+    store.repo("r").working_copy(copy)
+    with pfslib.init(tmp_path / "other") as other, pytest.raises(pfslib.NotFoundError):
+        pfslib.WorkingCopy(other, copy)
+    (copy / MARKER).write_text("{")
+    with pytest.raises(pfslib.CorruptionError):
+        pfslib.WorkingCopy(store, copy)
+
+
+CRASH = """
+    import os, signal, sys
+    import pfslib
+    from pathlib import Path
+    from pfslib.api import working_copy
+    store = pfslib.open(sys.argv[1])
+    copy = pfslib.WorkingCopy(store, Path(sys.argv[2]))
+    write, count = working_copy.write_origin, [0]
+    def dying(*args):
+        count[0] += 1
+        if count[0] == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(*args)
+    working_copy.write_origin = dying
+    copy.commit("once")
+"""
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_killed_while_it_commits(store: pfslib.Store, copy: Path, at: int) -> None:
+    """Before the commit or right after it: either way there is one commit in the end."""
+    store.repo("r").working_copy(copy)
+    expected = edit(copy)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(CRASH), store.path, copy, str(at)], check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    working = pfslib.WorkingCopy(store, copy)
+    made = working.commit("once")
+    assert (made is None) == (at == 2)
+    assert contents(store.commit("r@master")) == expected
+    assert len(list(store.repo("r").list_commit("master"))) == 2
+    assert read_origin(copy).pending == ""
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d/a", "d/b", "d/e/a"])
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    rounds=st.lists(
+        st.dictionaries(NAMES, st.none() | st.binary(max_size=200), max_size=4), max_size=4
+    )
+)
+def test_any_edits_in_any_order(
+    store: pfslib.Store, tmp_path_factory: pytest.TempPathFactory, rounds: list[dict]
+) -> None:
+    copy = tmp_path_factory.mktemp("any")
+    working = store.repo("r").working_copy(copy)
+    for edits in rounds:
+        for name, content in edits.items():
+            path = copy / name
+            if content is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        working.commit()
+        there = {
+            "/" + str(path.relative_to(copy)): path.read_bytes()
+            for path in copy.rglob("*")
+            if path.is_file() and path.name != MARKER
+        }
+        assert contents(store.commit("r@master")) == there
+
+
+def test_the_command(store: pfslib.Store, copy: Path, pfs: list[str]) -> None:
+    def run(*words: object) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([*pfs, *words], capture_output=True, check=False)
+
+    assert run("mount", "-w", "r@master", copy, "--store", store.path).returncode == 0
+    (copy / "new").write_text("1")
+    assert run("commit", copy, "-m", "by hand").returncode == 0
+    assert store.commit("r@master").message == "by hand"
+    (copy / "new").write_text("2")
+    with store.repo("r").commit() as commit:
+        commit.put_file("/other", "theirs")
+    refused = run("unmount", copy)
+    assert refused.returncode != 0
+    assert b"--branch" in refused.stderr
+    assert run("commit", copy, "--branch", "mine").returncode == 0
+    assert run("unmount", copy).returncode == 0
+    assert contents(store.commit("r@mine"))["/new"] == b"2"
+    assert list(copy.iterdir()) == []
+    run("mount", "-w", "r", "master", copy, "--store", store.path)
+    (copy / "new").write_text("3")
+    assert run("unmount", copy, "--discard").returncode == 0
+    assert contents(store.commit("r@master"))["/new"] == b"1"
