@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import Struct
 from typing import Final, Protocol
 
 from blake3 import blake3
 
 from pfslib import Entry
+
+_NUMBER: Final = Struct("<Q")
 
 ROOT_ID: Final = 1
 """The kernel's name for the top of a mount."""
@@ -60,7 +63,7 @@ def inode_number(directory: int, name: bytes) -> int:
     64 bits of a hash: among a million files the chance that any two share a number is 1 in
     30 million, and then only programs that take equal numbers for hard links could notice.
     """
-    number = int.from_bytes(blake3(directory.to_bytes(8, "little") + name).digest(8), "little")
+    number: int = _NUMBER.unpack(blake3(_NUMBER.pack(directory) + name).digest(8))[0]
     return number if number > ROOT_ID else ~number & (2**64 - 1)
 
 

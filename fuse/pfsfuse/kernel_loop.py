@@ -278,7 +278,6 @@ class KernelLoop:
             room -= fixed + size + padding
             if room < 0:
                 listing.put_back(inode)
-                self._listings.keep(directory, listing)
                 break
             if attributes:
                 rows.append(attributes(inode))
@@ -288,6 +287,8 @@ class KernelLoop:
                 name,
                 _PADDING[padding],
             )
+        if rows:  # the kernel asks on until it gets nothing
+            self._listings.keep(directory, listing)
         return b"".join(rows)
 
     def _attributes_of(self, inode: Inode) -> bytes:

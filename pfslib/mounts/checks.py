@@ -13,6 +13,7 @@ from pfslib.mounts.unmounting import detach
 
 _DEVICE: Final = Path("/dev/fuse")
 _FUSE_CONF: Final = Path("/etc/fuse.conf")
+_WAY_ROUND: Final = "`export` writes a commit's files to a directory"
 
 
 def check_machine(*, allow_other: bool) -> None:
@@ -25,17 +26,21 @@ def check_machine(*, allow_other: bool) -> None:
         message = "the kernel offers no /dev/fuse"
         hint = (
             "load the module with `modprobe fuse`, or give the container "
-            "`--device /dev/fuse --cap-add SYS_ADMIN`"
+            "`--device /dev/fuse --cap-add SYS_ADMIN`; or do without: " + _WAY_ROUND
         )
         raise MountError(message, hint=hint)
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         message = "this user may not open /dev/fuse"
-        raise MountError(message, hint="`chmod 666 /dev/fuse` as root lets every user mount")
+        raise MountError(
+            message,
+            hint="`chmod 666 /dev/fuse` as root lets every user mount; or do without: "
+            + _WAY_ROUND,
+        )
     if os.geteuid() == 0:
         return
-    if shutil.which("fusermount") is None:
+    if shutil.which("fusermount3") is None and shutil.which("fusermount") is None:
         message = "fusermount is missing, without which only root can mount"
-        raise MountError(message, hint="apt install fuse")
+        raise MountError(message, hint=f"apt install fuse3; or do without: {_WAY_ROUND}")
     if allow_other and not _users_may_allow_other():
         message = f"{_FUSE_CONF} does not let users show their mounts to others"
         raise MountError(message, hint=f"add the line user_allow_other to {_FUSE_CONF}")
