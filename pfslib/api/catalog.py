@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from pfslib.api.tree import Tree
-from pfslib.api.tree_source import TreeSource
+from pfslib.api.tree_source import STORE_PARAMETERS, TreeSource
 from pfslib.commits.branches import find_branch, list_branches
 from pfslib.commits.refs import find_commit, list_commit_ids
 from pfslib.commits.repos import find_repo, list_repos
@@ -139,4 +139,4 @@ def open_catalog(path: str | os.PathLike[str]) -> Catalog:
         StoreNotFoundError: No store there.
         UnknownFormatError: The store was made by a newer pfslib.
     """
-    return Catalog(check_store(Path(path).absolute()))
+    return Catalog(check_store(Path(path).absolute(), STORE_PARAMETERS))

@@ -31,7 +31,9 @@ def commit(session: Session, directory: Path, *, message: str, branch: str | Non
     """
     with _open(session, directory) as store:
         made = WorkingCopy(store, directory).commit(message, branch=branch)
-        conclude(session, store, made)
+        if made is None:
+            say("pfs: nothing has changed, so no commit was made")
+        _conclude(session, store, made)
 
 
 def make(session: Session, words: Words, directory: Path) -> None:
@@ -50,18 +52,16 @@ def end(session: Session, directory: Path, *, discard: bool) -> None:
         if discard:
             copy.discard()
         else:
-            conclude(session, store, copy.unmount())
+            _conclude(session, store, copy.unmount())
 
 
-def conclude(session: Session, store: Store, made: Commit | None) -> None:
+def _conclude(session: Session, store: Store, made: Commit | None) -> None:
     """Say what was committed, and run the jobs that follow."""
     if session.as_json:
         print_document(commit_document(made) if made is not None else None)
-    if made is None:
-        say("pfs: nothing has changed, so no commit was made")
-        return
-    whisper(f"{made} was made")
-    run_triggered(session, store, commit_cause(made))
+    if made is not None:
+        whisper(f"{made} was made")
+        run_triggered(session, store, commit_cause(made))
 
 
 def _open(session: Session, directory: Path) -> Store:

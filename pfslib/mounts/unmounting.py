@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,11 @@ from pfslib.mounts.mountinfo import KernelMount, find_mount, is_alive
 _MNT_DETACH: Final = 2
 _UMOUNT_NOFOLLOW: Final = 8
 _FUSERMOUNT_S: Final = 10.0
+
+_PATIENCE_S: Final = 0.3
+"""Whoever only looks, such as `df`, uses a mount for less than that."""
+
+_PAUSE_S: Final = 0.01
 
 
 def unmount(path: Path, *, lazy: bool = False) -> None:
@@ -39,16 +45,25 @@ def unmount(path: Path, *, lazy: bool = False) -> None:
             f"{path} is no mount of pfs: {found.source} ({found.file_system}) is mounted there"
         )
         raise MountError(message)
-    detach(found, lazy=lazy or not is_alive(found.path))
+    detach(found, lazy=lazy or not is_alive(found.path), patience_s=_PATIENCE_S)
 
 
-def detach(mount: KernelMount, *, lazy: bool) -> None:
+def detach(mount: KernelMount, *, lazy: bool, patience_s: float = 0.0) -> None:
     """Unmount what `find_mount` has found.
+
+    Args:
+        mount: What to unmount.
+        lazy: See `unmount`.
+        patience_s: How long to wait for whoever uses it.
 
     Raises:
         MountError: It is in use, or another user's.
     """
+    deadline = time.monotonic() + patience_s
     failure = _umount2(mount.path, lazy=lazy)
+    while failure == errno.EBUSY and time.monotonic() < deadline:
+        time.sleep(_PAUSE_S)
+        failure = _umount2(mount.path, lazy=lazy)
     if failure in {errno.EPERM, errno.EACCES}:
         _fusermount(mount.path, lazy=lazy)
     elif failure == errno.EBUSY:
