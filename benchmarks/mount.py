@@ -1,6 +1,6 @@
 """Mounts against a plain directory, squashfs and the peers' mounts: one command, one table.
 
-    python benchmarks/mount.py [--scale small|full] [--only SYSTEM ...] [--json FILE]
+    python -m benchmarks.mount [--scale small|full] [--only SYSTEM ...] [--json FILE]
 
 All show the same files, in the same run. *Cold* is the first time after mounting: the store's (or
 the image's) own file is in the page cache, so that it is the mount that is measured and no disk;
@@ -24,12 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import data
-import measure
-
 import pfslib
+from benchmarks import data, measure
 from pfslib.mounts.mounting import BINDING_VARIABLE
 
 Mounting = Callable[[], object]
@@ -40,14 +36,14 @@ def sources(top: Path, full: bool) -> Path:
     """Two large files, one that compresses and one that does not, and many small ones."""
     source = top / "source"
     source.mkdir()
-    size = (512 if full else 128) * data.MIB
+    size = (512 if full else 64) * data.MIB
     data.big_file(source / "raw", size, mixed=False)
     rng = random.Random(6)
     words = data.vocabulary(rng)
     with (source / "text").open("wb") as file:
         for _ in range(size // data.MIB):
             file.write(data.text_of(rng, data.MIB, words))
-    count = 100_000 if full else 20_000
+    count = 100_000 if full else 10_000
     data.small_files(source / "many", count, low=50, high=4000, per_folder=1000)
     return source
 
@@ -65,8 +61,8 @@ class System:
     def backing(self) -> list[Path]:
         return [path for path in self.top.rglob("*") if path.is_file()]
 
-    def run(self, *words: str | Path, **more: object) -> None:
-        measure.command("", words, env={**os.environ, **SECRET}, **more)
+    def run(self, *words: str | Path, cwd: Path | None = None) -> None:
+        measure.command(words, env={**os.environ, **SECRET}, cwd=cwd)
 
     @contextmanager
     def mounted(self) -> Iterator[Path]:
@@ -350,13 +346,13 @@ def main() -> None:
                 table[name] = figures(kind(top / name, source))
             except RuntimeError as error:
                 print(f"{name} is left out: {error}", file=sys.stderr)
+            if options.json:
+                options.json.write_text(json.dumps({"command_ms": command, **table}, indent=1))
     rows = next(iter(table.values()))
     print(f"{'':32}" + "".join(f"{name:>12}" for name in table))
     for row in rows:
         cells = (f"{found.get(row, float('nan')):12.4g}" for found in table.values())
         print(f"{row:32}" + "".join(cells))
-    if options.json:
-        options.json.write_text(json.dumps({"command_ms": command, **table}, indent=1))
 
 
 if __name__ == "__main__":

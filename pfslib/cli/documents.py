@@ -31,7 +31,6 @@ from pfslib.maintenance.gc import GcReport
 from pfslib.maintenance.stats import StoreStats
 from pfslib.model.removal import Removal
 from pfslib.model.work import Image, Job, Pipeline
-from pfslib.mounts.mountinfo import MountRecord
 from pfslib.trees.export import Exported
 
 Document = dict[str, object]
@@ -236,11 +235,6 @@ def image_document(image: Image) -> Document:
         "files": image.root.files,
         "digest": image.root.digest.hex(),
     }
-
-
-def mount_document(mount: MountRecord) -> Document:
-    """A mount."""
-    return {"path": str(mount.path), "source": mount.fsname, "alive": mount.alive}
 
 
 def _time(time: datetime) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from pfslib.api.working_copy import is_working_copy
-from pfslib.cli.documents import mount_document
 from pfslib.cli.output import show_list, show_made, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.session import Command, Session, Words, runs_jobs, words
@@ -117,3 +116,8 @@ def list_mount(session: Session) -> None:
         ),
         mount_document,
     )
+
+
+def mount_document(mount: MountRecord) -> dict[str, object]:
+    """What --json prints of a mount; here, so that `pfs mount` imports no other documents."""
+    return {"path": str(mount.path), "source": mount.fsname, "alive": mount.alive}

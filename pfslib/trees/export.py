@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -128,7 +127,7 @@ def export_file(
                 raise _exists(path, "is a directory")
             if not overwrite and os.path.lexists(target):
                 raise _exists(path, "exists")
-            temporary = b".pfs-get-%s~" % secrets.token_hex(8).encode()
+            temporary = b".pfs-get-%s~" % os.urandom(8).hex().encode()
             writer = HostWriter(txn, cache, top, temporary, Tally(progress))
             writer.put(top, os.fsencode(target.name), entry)
             writer.tally.end()
