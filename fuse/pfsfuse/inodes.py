@@ -25,9 +25,10 @@ class Inode:
         shown: What it is shown by.
         parent: The directory it was found in; None for the top.
         lookups: How often the kernel was told of it, and has not forgotten since.
+        was_listed: Of a directory: whether the kernel has had its names without attributes.
     """
 
-    __slots__ = ("entry", "id", "lookups", "parent", "shown")
+    __slots__ = ("entry", "id", "lookups", "parent", "shown", "was_listed")
 
     def __init__(
         self, entry: Entry, shown: Shown, parent: Inode | None = None, *, salt: bytes = b""
@@ -45,6 +46,7 @@ class Inode:
         self.parent = parent
         self.id: int = ROOT_ID if parent is None else inode_number(parent.id, entry.name + salt)
         self.lookups = 0
+        self.was_listed = False
 
     @property
     def path(self) -> bytes:
@@ -86,6 +88,10 @@ class Shown(Protocol):
 
     def children(self, directory: Inode, /) -> Iterator[Inode]:
         """All of a directory, in byte order of name."""
+        ...
+
+    def total(self, top: Inode, /) -> Entry:
+        """The top of a mount with the size and number of all files that it shows."""
         ...
 
     def read(self, file: Inode, offset: int, size: int, /) -> bytes:

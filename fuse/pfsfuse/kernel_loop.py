@@ -93,11 +93,8 @@ class KernelLoop:
         self._on_live = on_live
         self._inodes = InodeTable(operations.top)
         self._listings = Listings(operations.children)
-        self._listed: set[int] = set()
-        """Directories whose listing came without attributes."""
-
         self._looked_up = False
-        """Whether names of such a listing were looked up."""
+        """Whether a name was looked up that a listing had told without its attributes."""
 
         self._uid, self._gid = os.geteuid(), os.getegid()
         self._answers: dict[int, _Answer] = {
@@ -199,7 +196,7 @@ class KernelLoop:
             if not directory.shown.is_final:
                 raise
             return _MISSING
-        if node in self._listed and not inode.entry.is_dir:  # directories are entered anyway
+        if directory.was_listed and not inode.entry.is_dir:  # directories are entered anyway
             self._looked_up = True
         keep = _FOREVER if directory.shown.is_final else 0
         return self._entry(self._inodes.tell(inode), keep)
@@ -251,7 +248,7 @@ class KernelLoop:
         directory = self._inodes[node]
         if self._looked_up and directory.shown.is_final:
             return self._list(node, data, self._attributes_of)
-        self._listed.add(node)
+        directory.was_listed = True
         return self._list(node, data, _no_attributes)
 
     def _list(self, node: int, data: bytes, attributes: Callable[[Inode], bytes] | None) -> bytes:

@@ -69,7 +69,7 @@ class Operations:
 
     def statfs(self) -> Usage:
         """The size of all that is shown; nothing is free."""
-        root = self.top.entry
+        root = self.top.shown.total(self.top)
         return Usage(BLOCK, -(-root.size // BLOCK), root.files)
 
     def listxattr(self, inode: Inode) -> list[bytes]:

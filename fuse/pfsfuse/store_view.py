@@ -13,7 +13,7 @@ from typing import Protocol
 
 from pfsfuse.inodes import Inode
 from pfsfuse.views import ShownDirectory, ShownTree, Tree, directory_entry
-from pfslib import CatalogEntry, PathNotFoundError
+from pfslib import CatalogEntry, Entry, PathNotFoundError
 
 
 class Catalog(Protocol):
@@ -29,6 +29,10 @@ class Catalog(Protocol):
 
     def entries(self, repo: str, /) -> list[CatalogEntry]:
         """All branches, tags and commits of a repo."""
+        ...
+
+    def heads(self) -> list[CatalogEntry]:
+        """The heads of all branches."""
         ...
 
     def find(self, repo: str, name: str, /) -> CatalogEntry:
@@ -68,6 +72,12 @@ class ShownStore(ShownDirectory):
     def children(self, directory: Inode, /) -> Iterator[Inode]:
         """See Shown."""
         return (self._repo(directory, name) for name in self._catalog.repos())
+
+    def total(self, top: Inode, /) -> Entry:
+        """See Shown. What the heads of all branches hold: each commit holds much of the same."""
+        heads = self._catalog.heads()
+        size, files = sum(head.root.size for head in heads), sum(head.root.files for head in heads)
+        return directory_entry(b"", mtime_ns=top.entry.mtime_ns, size=size, files=files)
 
     def _repo(self, directory: Inode, name: str) -> Inode:
         entry = directory_entry(name.encode(), mtime_ns=directory.entry.mtime_ns)

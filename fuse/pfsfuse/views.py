@@ -97,6 +97,10 @@ class ShownTree:
         for entry in self._tree.children(directory.entry):
             yield Inode(entry, self, directory)
 
+    def total(self, top: Inode, /) -> Entry:
+        """See Shown."""
+        return top.entry
+
     def read(self, file: Inode, offset: int, size: int, /) -> bytes:
         """See Shown."""
         return self._tree.read(file.entry, offset, size)
@@ -111,6 +115,10 @@ class ShownDirectory:
 
     label = b""
     is_final = False
+
+    def total(self, top: Inode, /) -> Entry:
+        """See Shown."""
+        return top.entry
 
     def read(self, _file: Inode, _offset: int, _size: int, /) -> NoReturn:
         """See Shown."""

@@ -69,6 +69,16 @@ class Catalog(TreeSource):
             found = (_entry(txn, repo, name, commit) for name, commit in sorted(named.items()))
             return [entry for entry in found if entry is not None]
 
+    def heads(self) -> list[CatalogEntry]:
+        """The heads of all branches of all repos. Cost: a look-up for each."""
+        with self.kv.read() as txn:
+            found = (
+                _entry(txn, repo.name, branch.name, branch.head)
+                for repo in list_repos(txn)
+                for branch in list_branches(txn, repo.name)
+            )
+            return [entry for entry in found if entry is not None]
+
     def find(self, repo: str, name: str) -> CatalogEntry:
         """What a name in a repo means, now.
 

@@ -97,6 +97,16 @@ def test_a_store_lists_repos_with_branches_tags_and_commits(store: pfslib.Store)
         assert listed == {name: (path / "a" / name).stat().st_ino for name in listed}
 
 
+def test_a_store_is_as_large_as_its_heads(store: pfslib.Store) -> None:
+    with store.mount() as path:
+        assert os.statvfs(path).f_files == 6
+        put(store, "a", {"/more": "x" * 100_000})
+        found = os.statvfs(path)
+        assert found.f_files == 7
+        total = sum(store.commit(f"{name}@master").size for name in "ab")
+        assert found.f_blocks == -(-total // found.f_frsize)
+
+
 def test_new_repos_branches_and_commits_appear_and_old_ones_go(store: pfslib.Store) -> None:
     with store.mount() as path:
         assert not (path / "c").exists()
