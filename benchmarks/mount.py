@@ -150,7 +150,7 @@ class Background(System):
                 yield self.wait_for(self.point / self.shown / "raw").parent
             finally:
                 subprocess.run(["umount", "-l", self.point], check=False, capture_output=True)
-                server.terminate()
+                server.kill()
 
 
 class Borg(Background):

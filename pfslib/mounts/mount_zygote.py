@@ -23,6 +23,7 @@ from pfslib.model.errors import MountError
 
 _MODULE: Final = "pfsfuse"
 _END_S: Final = 2.0
+_TRIES: Final = 2
 _LAST_WORDS_S: Final = 0.2
 _SAID_MAX: Final = 2_000
 
@@ -60,12 +61,20 @@ def order(settings: bytes, descriptors: Sequence[int]) -> None:
     Raises:
         MountError: There is no zygote, and it cannot be started.
     """
+    global _current  # noqa: PLW0603 - one a process is the point
+    failure = None
     with _lock:
-        for _ in range(2):  # the zygote may have died since
-            with suppress(BrokenPipeError, ConnectionResetError):
-                _ready().send(settings, descriptors)
+        for _ in range(_TRIES):
+            zygote = _ready()
+            try:
+                zygote.send(settings, descriptors)
+            except OSError as error:  # it has died, or somebody closed all descriptors
+                failure = error
+                zygote.end()
+                _current = None
+            else:
                 return
-    message = "the process that starts mount servers ends as soon as it is started"
+    message = f"the process that starts mount servers cannot be told to: {failure}"
     raise MountError(message)
 
 
