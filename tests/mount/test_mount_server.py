@@ -192,3 +192,10 @@ def test_a_forked_child_starts_a_zygote_of_its_own() -> None:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert mount_zygote.zygote_pid() == ours
+
+
+def test_zygote_whose_socket_somebody_closed_is_replaced(start, settings) -> None:
+    """As programs do that become daemons."""
+    mount_zygote.prepare()
+    mount_zygote._current._control.close()
+    assert start(settings).answer() == "ready\n"
