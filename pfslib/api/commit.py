@@ -16,7 +16,7 @@ from pfslib.api.tree import Tree
 from pfslib.commits import provenance
 from pfslib.commits.find import find_changes
 from pfslib.commits.refs import find_commit
-from pfslib.model.errors import CommitNotFoundError, MountError
+from pfslib.model.errors import CommitNotFoundError
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.paths import split_path
 from pfslib.trees.damage import damage_of

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pfslib.model.errors import InvalidInputError, NotADirectoryInCommitError
+from pfslib.model.errors import InvalidInputError, MountError, NotADirectoryInCommitError
 from pfslib.model.names import check_name, parse_file_reference
 from pfslib.mounts.mounting import Mounted, mount
 
@@ -79,24 +79,29 @@ def _suffix(below: str) -> str:
     return "" if below == "/" else f":{below}"
 
 
-def _pinned(mount_them: Callable[[], Mounted], commits: Iterable[Commit]) -> Mounted:
+def _pinned(mount_them: Callable[[], Mounted], commits: Sequence[Commit]) -> Mounted:
     """Mount commits, and see when their trees are pinned that they are still there.
 
     Raises:
         CommitNotFoundError: One was deleted.
     """
-    mounted = None
+    _check_there(commits)
     try:
         mounted = mount_them()
-    finally:
-        try:
-            for commit in commits:
-                commit.check_there()
-        except BaseException:
-            if mounted is not None:
-                mounted.unmount()
-            raise
+    except MountError:
+        _check_there(commits)  # or it is for want of a tree
+        raise
+    try:
+        _check_there(commits)  # now that the server has pinned them
+    except BaseException:
+        mounted.unmount()
+        raise
     return mounted
+
+
+def _check_there(commits: Iterable[Commit]) -> None:
+    for commit in commits:
+        commit.check_there()
 
 
 def _by_name(show: Mapping[str, Shown] | Sequence[Shown]) -> list[tuple[str, Shown]]:
