@@ -15,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,9 @@ from benchmarks import data, measure
 from pfslib.mounts.mounting import BINDING_VARIABLE
 
 Mounting = Callable[[], object]
+LIMIT_S = 600
+"""For all measurements of one system: some peers never come back."""
+
 SECRET = {"BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes", "RESTIC_PASSWORD": "x"}
 
 
@@ -325,6 +329,11 @@ def start_of_command(top: Path, source: Path) -> float:
     return best
 
 
+def too_long(*_: object) -> None:
+    msg = f"it takes longer than {LIMIT_S} seconds"
+    raise RuntimeError(msg)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--scale", choices=["small", "full"], default="small")
@@ -332,6 +341,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     table: dict[str, dict[str, float]] = {}
+    signal.signal(signal.SIGALRM, too_long)
     with tempfile.TemporaryDirectory(prefix="pfs-bench-") as folder:
         top = Path(folder)
         source = sources(top, options.scale == "full")
@@ -342,10 +352,13 @@ def main() -> None:
             if not shutil.which(getattr(kind, "needs", "true")):
                 print(f"{name} is not installed", file=sys.stderr)
                 continue
+            signal.alarm(LIMIT_S)
             try:
                 table[name] = figures(kind(top / name, source))
-            except RuntimeError as error:
+            except (RuntimeError, subprocess.SubprocessError) as error:
                 print(f"{name} is left out: {error}", file=sys.stderr)
+            finally:
+                signal.alarm(0)
             if options.json:
                 options.json.write_text(json.dumps({"command_ms": command, **table}, indent=1))
     rows = next(iter(table.values()))

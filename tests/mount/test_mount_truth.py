@@ -170,23 +170,36 @@ def test_direct_reads(store: pfslib.Store, binding: str, size: int) -> None:
             os.close(fd)
 
 
-@pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
-def test_a_large_directory(store: pfslib.Store, count: int) -> None:
+def test_two_listings_of_a_large_directory_in_turn(store: pfslib.Store) -> None:
+    """Each goes on where it stopped."""
+    count = 20_000
     with store.repo("r").commit() as making:
         for number in range(count):
             making.put_file(f"/d/{number:07}", b"%d" % number)
     expected = [f"{number:07}" for number in range(count)]
     with making.commit.mount() as path:
-        # Two listings in turn, of which each goes on where it stopped.
-        one, other = os.scandir(path / "d"), os.scandir(path / "d")
-        names = [(next(one).name, next(other).name) for _ in range(count // 2)]
-        assert names == [(name, name) for name in expected[: count // 2]]
-        assert [entry.name for entry in one] == expected[count // 2 :]
-        other.close()
-        assert (path / "d" / expected[-1]).read_bytes() == b"%d" % (count - 1)
-        assert not (path / "d" / f"{count:07}").exists()
+        with os.scandir(path / "d") as one, os.scandir(path / "d") as other:
+            names = [(next(one).name, next(other).name) for _ in range(count // 2)]
+            assert names == [(name, name) for name in expected[: count // 2]]
+            assert [entry.name for entry in one] == expected[count // 2 :]
         sizes = [entry.stat().st_size for entry in os.scandir(path / "d")]
         assert sizes == [len(str(number)) for number in range(count)]
+
+
+@pytest.mark.slow
+def test_a_directory_of_a_million_entries(store: pfslib.Store) -> None:
+    count = 1_000_000
+    with store.repo("r").commit() as making:
+        for number in range(count):
+            making.put_file(f"/d/{number:07}", b"%d" % number)
+    with making.commit.mount() as path:
+        listed = (int(entry.name) for entry in os.scandir(path / "d"))
+        assert all(number == name for number, name in enumerate(listed))
+        for number in (0, 1, 499_999, count - 1):
+            file = path / "d" / f"{number:07}"
+            assert (file.stat().st_size, file.read_bytes()) == (len(str(number)), b"%d" % number)
+        assert not (path / "d" / f"{count:07}").exists()
+        assert os.statvfs(path).f_files == count
 
 
 def test_a_listing_is_scanned_once(
