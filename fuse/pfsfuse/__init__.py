@@ -1,6 +1,6 @@
 """The mount server: shows finished commits to the kernel, read-only, from a process of its own.
 
-`pfslib.mounts` starts it as ``python -m pfsfuse``; nobody imports it. From the outside in: `zygote`
+`pfslib.mounts` starts it as a program of its own; nobody imports it. From the outside in: `zygote`
 forks a server for each order, `settings`; `server` brings the mount up and down, `kernel_loop`
 speaks to the kernel (or `binding`, through fusepy), `operations` says what the answers are, `views`
 what is shown.

@@ -1,13 +1,13 @@
-"""Mounts: by system call where that is allowed, else through fusermount."""
+"""Mounts: by system call where that is allowed, else through fusermount.
+
+What only fusermount needs is imported where it is called: a server is waited for.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import errno
 import os
-import shutil
-import socket
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -73,19 +73,28 @@ def detach(mountpoint: bytes) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.umount2(mountpoint, _MNT_DETACH | _UMOUNT_NOFOLLOW) == 0:
         return
+    if ctypes.get_errno() != errno.EPERM:
+        return
+    import subprocess
+
     program = _find_fusermount()
-    if ctypes.get_errno() == errno.EPERM and program is not None:
+    if program is not None:
         with suppress(subprocess.TimeoutExpired):
             command: list[str | bytes] = [program, "-u", "-z", "-q", "--", mountpoint]
             subprocess.run(command, timeout=_FUSERMOUNT_S, check=False)
 
 
 def _find_fusermount() -> str | None:
+    import shutil
+
     return shutil.which("fusermount3") or shutil.which("fusermount")
 
 
 def _fusermount(wanted: Mount) -> int:
     """Let the program mount that may do so for users; it sends the descriptor over a socket."""
+    import socket
+    import subprocess
+
     program = _find_fusermount()
     if program is None:
         message = "fusermount is missing, without which only root can mount"

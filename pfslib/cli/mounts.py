@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.working_copy import is_working_copy
 from pfslib.cli.output import show_list, show_made, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.session import Command, Session, Words, runs_jobs, words
@@ -89,6 +88,8 @@ def unmount(session: Session, directory: Path, *, lazy: bool, discard: bool) -> 
 
     Of what was mounted with -w, the changes are committed first.
     """
+    from pfslib.api.working_copy import is_working_copy
+
     if find_mount(directory) is None and is_working_copy(directory):
         from pfslib.cli import working_copies  # imports what commits and runs jobs
 

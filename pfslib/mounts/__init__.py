@@ -2,5 +2,5 @@
 
 `mounting` starts a server and hands back the mount; `checks` says beforehand what cannot work;
 `server_process` is the child; `mountinfo` reads from the kernel what is mounted, `unmounting`
-takes it down. Nothing here knows libfuse: the server is ``python -m pfsfuse``.
+takes it down. Nothing here knows libfuse: the server is `pfsfuse`.
 """

@@ -32,9 +32,8 @@ _SAID_MAX: Final = 2_000
 _START: Final = """\
 import sys
 sys.path += sys.argv[2:]
-del sys.argv[2:]
-import runpy
-runpy.run_module("pfsfuse", run_name="__main__")
+from pfsfuse.zygote import Zygote
+Zygote(int(sys.argv[1])).run()
 """
 
 _lock = Lock()
