@@ -180,7 +180,7 @@ class MountZygote:
         self._errors.close()
 
     def forget(self) -> None:
-        """In a forked child: it is the parent's, and must not outlive that."""
+        """Let go of it, unawaited: in a forked child, since it is the parent's; and at the end."""
         self._control.close()
         self._errors.close()
         self._process.returncode = 0  # not ours to wait for, nor to be warned of
@@ -208,6 +208,12 @@ def _search_path() -> list[str]:
     return list(dict.fromkeys(folders))
 
 
+def _leave() -> None:
+    """At the end of this process: the zygote ends by itself, and nobody waits for that."""
+    if _current is not None:
+        _current.forget()
+
+
 def _forget_in_child() -> None:
     global _current, _lock  # noqa: PLW0603 - one a process is the point
     _lock = Lock()  # another thread of the parent may have held it
@@ -217,4 +223,4 @@ def _forget_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_in_child)
-atexit.register(end)
+atexit.register(_leave)
