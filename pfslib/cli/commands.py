@@ -73,14 +73,30 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
     },
     "Pipelines": {
         "create-pipeline": Place("pipelines", "Create the pipelines of a JSON spec."),
+        "update-pipeline": Place("work_changes", "Give pipelines a new spec."),
         "list-pipeline": Place("pipelines", "List all pipelines."),
         "inspect-pipeline": Place("pipelines", "Show one pipeline."),
+        "stop-pipeline": Place(
+            "work_changes", "Begin no more jobs of a pipeline; they are queued."
+        ),
+        "start-pipeline": Place("work_changes", "Let the jobs of a stopped pipeline run."),
+        "rerun-pipeline": Place("work_changes", "Process the heads of a pipeline's inputs again."),
+        "tick-pipeline": Place("work_changes", "Make the clocks of a pipeline tick now."),
+        "schema-pipeline": Place("pipelines", "Print the form of a pipeline spec as JSON Schema."),
         "delete-pipeline": Place("pipelines", "Delete a pipeline with its jobs and its output."),
     },
     "Jobs": {
         "run": Place("jobs", "Run the jobs that wait, until none is left."),
         "list-job": Place("jobs", "List jobs, newest first."),
         "inspect-job": Place("jobs", "Show one job."),
+        "list-datum": Place("datums", "List the datums of a job, or those that a spec would have."),
+        "explain-job": Place("datums", "Say for each datum of a job why it ran, or was skipped."),
+        "explain-file": Place(
+            "datums", "Say which datums made a file of an output, in which jobs, and from what."
+        ),
+        "rerun-job": Place("work_changes", "Run a job again."),
+        "cancel-job": Place("work_changes", "End a job before its time."),
+        "delete-job": Place("work_changes", "Forget a job that is over; its output stays."),
         "get-logs": Place("jobs", "Print what the commands of a job printed."),
     },
     "Images": {

@@ -29,8 +29,10 @@ from pfslib.cli.states import job_state, pipeline_state
 from pfslib.maintenance.fsck import FsckReport
 from pfslib.maintenance.gc import GcReport
 from pfslib.maintenance.stats import StoreStats
+from pfslib.model.paths import to_text
 from pfslib.model.removal import Removal
-from pfslib.model.work import Image, Job, Pipeline
+from pfslib.model.work import DatumRecord, Image, Job, Pipeline
+from pfslib.pipelines.datum_listing import Made
 from pfslib.trees.export import Exported
 
 Document = dict[str, object]
@@ -216,7 +218,41 @@ def job_document(job: Job) -> Document:
             "processed": job.counts.processed,
             "skipped": job.counts.skipped,
             "failed": job.counts.failed,
+            "recovered": job.counts.recovered,
         },
+    }
+
+
+def datum_document(record: DatumRecord) -> Document:
+    """A datum of a job."""
+    return {
+        "id": record.key.hex() or None,
+        "state": str(record.state),
+        "why": record.why or None,
+        "reason": record.reason or None,
+        "inputs": [
+            {
+                "name": seen.name,
+                "path": "/" + to_text(seen.path),
+                "slice": None if seen.end < 0 else [seen.start, seen.end],
+            }
+            for seen in record.inputs
+        ],
+        "attempts": record.attempts,
+        "exit_code": record.exit_code if record.attempts else None,
+        "seconds": record.seconds,
+        "input_bytes": record.input_bytes,
+        "output_bytes": record.output.size if record.output is not None else 0,
+    }
+
+
+def made_document(made: Made) -> Document:
+    """A datum that made a file of an output."""
+    return {
+        "datum": datum_document(made.datum),
+        "job": made.job.id if made.job is not None else None,
+        "size_bytes": made.size,
+        "made_from": [{"repo": item.repo, "commit": item.commit} for item in made.inputs],
     }
 
 

@@ -11,7 +11,7 @@ import click
 from pfslib.api.info import when
 from pfslib.cli.documents import job_document, log_document
 from pfslib.cli.output import print_documents, say, show_list, show_one, whisper
-from pfslib.cli.running import exit_if_failed, run_jobs
+from pfslib.cli.running import exit_if_failed, run_jobs, watch_jobs
 from pfslib.cli.session import TEXT, Command, Session, runner_option
 from pfslib.cli.states import datum_counts, job_state
 from pfslib.cli.wording import ago, human_duration
@@ -22,14 +22,18 @@ _HEADER = ("ID", "OUTPUT", "STARTED", "DURATION", "STATE")
 
 @click.command(cls=Command)
 @runner_option
+@click.option("--watch", is_flag=True, help="Go on: run jobs as they come, until interrupted.")
 @click.pass_obj
-def run(session: Session) -> None:
+def run(session: Session, *, watch: bool) -> None:
     """Run the jobs that wait, until none is left.
 
     Lists those that it ran, oldest first. The exit code is 3 when one of them failed. A job that
     was interrupted goes on where it was: datums that are done are not done again.
     """
     with session.open() as store:
+        if watch:
+            watch_jobs(session, store)
+            return
         jobs = run_jobs(session, store)
         if jobs or session.as_json:
             show_list(session, jobs, _HEADER, _row_at(datetime.now(UTC)), job_document)
@@ -98,20 +102,25 @@ def _fields(job: Job) -> Iterator[tuple[str, str]]:
 
 @click.command(cls=Command)
 @click.argument("job", type=TEXT)
+@click.option("--datum", "datums", multiple=True, type=TEXT, help="Only this one: key or path.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job is over.")
 @click.pass_obj
-def get_logs(session: Session, job: str) -> None:
+def get_logs(session: Session, job: str, datums: Sequence[str], *, follow: bool) -> None:
     """Print what the commands of a job printed.
 
     JOB is its id, or the beginning of it. The bytes go to standard output as they are; which datum
     and attempt they are of is said on standard error, before them.
     """
     with session.open() as store:
-        logs = store.get_logs(job)
+        logs = store.get_logs(job, datums=datums, follow=follow)
         if session.as_json:
             print_documents(map(log_document, logs))
             return
         stdout = sys.stdout.buffer
+        last = None
         for datum, attempt, data in logs:
-            say(f"--- datum {datum}, attempt {attempt}")
+            if last != (datum, attempt):
+                say(f"--- datum {datum}, attempt {attempt}")
+            last = (datum, attempt)
             stdout.write(data)
             stdout.flush()

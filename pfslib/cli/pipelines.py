@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,42 +12,68 @@ import click
 
 from pfslib.api.info import when
 from pfslib.cli.documents import pipeline_document
-from pfslib.cli.output import print_documents, show_list, show_one
+from pfslib.cli.output import print_documents, say, show_list, show_one, whisper
 from pfslib.cli.removals import dry_run_option, show_removal
 from pfslib.cli.running import pipelines_cause, run_triggered
-from pfslib.cli.session import TEXT, Command, Session, runs_jobs
+from pfslib.cli.session import TEXT, Command, FunctionT, Session, runs_jobs
 from pfslib.cli.states import pipeline_state
 from pfslib.cli.stdin import STDIN, standard_input
 from pfslib.cli.wording import ago
 from pfslib.model.errors import InvalidSpecError
+from pfslib.model.spec_form import pipeline_schema
 from pfslib.model.work import Input, Pipeline
+from pfslib.pipelines.datums import datum_name
+
+
+def file_option(function: FunctionT) -> FunctionT:
+    """Give a command the option --file."""
+    return click.option(
+        "-f",
+        "--file",
+        default=STDIN,
+        metavar="FILE",
+        help="The spec; - for standard input, as without.",
+    )(function)
 
 
 @click.command(cls=Command)
-@click.option(
-    "-f",
-    "--file",
-    default=STDIN,
-    metavar="FILE",
-    help="The spec; - for standard input, as without.",
-)
+@file_option
+@click.option("--dry-run", is_flag=True, help="Only check the spec, and list its datums.")
 @runs_jobs
 @click.pass_obj
-def create_pipeline(session: Session, file: str) -> None:
+def create_pipeline(session: Session, file: str, *, dry_run: bool) -> None:
     """Create the pipelines of a JSON spec.
 
     All of them or, when one cannot be, none. What is committed already to their input repos is
     processed at once.
     """
-    spec = _read_spec(file)
+    spec = read_spec(file)
     with session.open() as store:
-        pipelines = store.create_pipeline(spec)
+        pipelines = store.create_pipeline(spec, dry_run=dry_run)
+        tell_notes(pipelines)
+        if dry_run:
+            for name, seen in store.list_datum_of(spec):
+                whisper(f"pipeline {name}: datum {datum_name(seen)}")
+            say("pfs: nothing was created")
+            return
         if session.as_json:
             print_documents(map(pipeline_document, pipelines))
         run_triggered(session, store, pipelines_cause(pipelines))
 
 
-def _read_spec(file: str) -> str:
+def tell_notes(pipelines: Sequence[Pipeline]) -> None:
+    """Say what of their specs means nothing here."""
+    for pipeline in pipelines:
+        for note in pipeline.notes:
+            say(f"pfs: pipeline {pipeline.name}: {note}")
+
+
+def read_spec(file: str) -> str:
+    """The text of a spec file, or of standard input.
+
+    Raises:
+        InvalidSpecError: It is not UTF-8.
+    """
     data = standard_input().read() if file == STDIN else Path(file).read_bytes()
     try:
         return data.decode("utf-8-sig")
@@ -97,6 +124,15 @@ def _fields(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     for line in transform.stdin:
         yield "Standard input", line
     yield "Parallelism", str(pipeline.parallelism)
+    yield "Version", str(pipeline.version)
+    for note in pipeline.notes:
+        yield "Note", note
+
+
+@click.command(cls=Command)
+def schema_pipeline() -> None:
+    """Print the form of a pipeline spec as JSON Schema."""
+    click.echo(json.dumps(pipeline_schema(), indent=2))
 
 
 def _input(item: Input) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -37,15 +38,44 @@ def run_triggered(session: Session, store: Store, cause: Cause) -> None:
     """
     if session.no_run:
         return
+    unable: dict[str, Exception] = {}
     try:
-        jobs = run_jobs(session, store)
+        jobs = run_jobs(session, store, unable=unable.__setitem__)
     except BaseException:  # an interrupt, too
         say(f"pfs: {cause.name} is safe; `pfs run` goes on with the jobs")
         raise
     mine = {job.id for job in jobs}
+    _check_able(session, store, cause, unable)
     newer = takewhile(lambda job: job.created_ns >= cause.made_ns, store.list_job())
     others = [job for job in newer if job.id not in mine and cause.triggered(job)]
     exit_if_failed([*jobs, *others], f"{cause.name} itself is safe")
+
+
+def _check_able(
+    session: Session, store: Store, cause: Cause, unable: Mapping[str, Exception]
+) -> None:
+    """Fail if a job that was triggered cannot be run here; mention it if it is another's.
+
+    Raises:
+        Exception: What the runner said of it.
+    """
+    if not unable:
+        return
+    waiting = [job for job in store.list_job() if job.pipeline in unable and not job.finished_ns]
+    for job in waiting:
+        if job.created_ns >= cause.made_ns and cause.triggered(job):
+            say(f"pfs: {cause.name} is safe; `pfs run` goes on with the jobs")
+            raise unable[job.pipeline]
+    if not session.as_json:
+        for pipeline, error in unable.items():
+            whisper(f"the jobs of pipeline {pipeline} wait: {error}")
+
+
+def jobs_cause(jobs: Sequence[Job]) -> Cause:
+    """Jobs as their own cause."""
+    ids = {job.id for job in jobs}
+    made_ns = min(job.created_ns for job in jobs)
+    return Cause(f"job {', '.join(sorted(ids))}", made_ns, lambda job: job.id in ids)
 
 
 def commit_cause(commit: Commit) -> Cause:
@@ -67,12 +97,15 @@ def pipelines_cause(pipelines: Sequence[Pipeline]) -> Cause:
     )
 
 
-def run_jobs(session: Session, store: Store) -> list[Job]:
+def run_jobs(
+    session: Session, store: Store, *, unable: Callable[[str, Exception], None] | None = None
+) -> list[Job]:
     """Run the jobs that wait, until none is left; tell whoever watches of each."""
     return store.run(
         runner=session.runner,
         progress=lambda job: whisper(_progress(job)),
         notice=lambda sentence: say(f"pfs: {sentence}"),
+        unable=unable,
     )
 
 
@@ -94,3 +127,15 @@ def _progress(job: Job) -> str:
         return sentence
     took = human_duration((job.finished_ns - job.started_ns) / 1e9).lower()
     return f"{sentence} after {took}; datums: {datum_counts(job)}"
+
+
+def watch_jobs(session: Session, store: Store) -> None:
+    """Run jobs as they come, until interrupted or terminated."""
+    stop = threading.Event()
+    say("pfs: watching; interrupt to stop")
+    store.watch(
+        stop,
+        runner=session.runner,
+        progress=lambda job: whisper(_progress(job)),
+        notice=lambda sentence: say(f"pfs: {sentence}"),
+    )

@@ -6,7 +6,7 @@ from pfslib.model.work import Job, JobState, Pipeline
 
 
 def job_state(job: Job) -> str:
-    """`pending`, `running`, `success` or `failure`."""
+    """`pending`, `running`, `success`, `failure`, `killed` or `unrunnable`."""
     return "pending" if job.state == JobState.CREATED else str(job.state)
 
 
@@ -15,7 +15,7 @@ def datum_counts(job: Job) -> str:
     counts = job.counts
     return (
         f"{counts.total}: {counts.processed} run, {counts.skipped} skipped, {counts.failed} failed"
-    )
+    ) + (f", {counts.recovered} recovered" if counts.recovered else "")
 
 
 def pipeline_state(pipeline: Pipeline) -> str:

@@ -41,6 +41,9 @@ class Table(Enum):
     THINNED = 22  # chunk # -> "": it lost a piece, and gc has not looked at it since
     TAGS = 23  # repo \0 tag -> Tag
     STATS = 24  # device, inode of a host directory, first name -> StatRows: a cache
+    WORKS = 32  # id of an output commit -> Work: how it came about
+    LEASES = 33  # datum key -> Lease: who is running it
+    OLD_PIPELINES = 34  # pipeline \0 version # -> Pipeline: what it was before an update
     CHUNKS = 255  # # -> frame: codec, plain size, payload
 
     def __init__(self, number: int) -> None:

@@ -137,4 +137,5 @@ _WHAT = {
     Table.STAGED: "staged edit",
     Table.DATUMS: "result of datum",
     Table.JOB_DATUMS: "output of datum",
+    Table.WORKS: "history of output",
 }

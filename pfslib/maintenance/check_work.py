@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from pfslib.kv.tables import ID_SIZE, Table, name_key, number_key
+from pfslib.kv.tables import ID_SIZE, Table, id_key, name_key, name_prefix, number_key
 from pfslib.maintenance.findings import Findings, shown
-from pfslib.model.work import DatumRecord, DatumResult, Image, Job, JobState, Pipeline
+from pfslib.model.work import (
+    DatumRecord,
+    DatumResult,
+    Image,
+    Job,
+    JobState,
+    Lease,
+    Pipeline,
+    Work,
+)
 
 _STATES = frozenset(state.value for state in JobState)
 
@@ -25,6 +34,9 @@ def _check_pipelines(findings: Findings) -> None:
             findings.add("row", f"the record of pipeline {pipeline.name} stands under {shown(key)}")
         if not findings.has(Table.REPOS, name_key(pipeline.name)):
             findings.add("work", f"pipeline {pipeline.name}: its output repo is missing")
+    for key, old in findings.records(Table.OLD_PIPELINES, Pipeline):
+        if key != name_prefix(old.name) + number_key(old.version):
+            findings.add("row", f"an old version of pipeline {old.name} stands under {shown(key)}")
 
 
 def _check_jobs(findings: Findings) -> None:
@@ -68,6 +80,11 @@ def _check_datums(findings: Findings) -> None:
     for key, _ in findings.records(Table.JOB_DATUMS, DatumRecord):
         if not findings.has(Table.JOBS, key[:ID_SIZE]):
             findings.add("work", f"a datum belongs to job {key[:ID_SIZE].hex()}, which is missing")
+    for key, work in findings.records(Table.WORKS, Work):
+        if not findings.has(Table.JOBS, id_key(work.job)):
+            findings.add("work", f"output {key.hex()} was made by job {work.job}, which is missing")
+    for _ in findings.records(Table.LEASES, Lease):
+        pass
     for key, _ in findings.rows(Table.LOGS):
         if not findings.has(Table.JOBS, key[:ID_SIZE]):
             findings.add("work", f"a log belongs to job {key[:ID_SIZE].hex()}, which is missing")

@@ -12,7 +12,7 @@ from pfslib.kv.tables import Table
 from pfslib.model.encoding import unpack
 from pfslib.model.history import Commit, OpenCommit
 from pfslib.model.nodes import Entry
-from pfslib.model.work import DatumRecord, DatumResult, Image
+from pfslib.model.work import DatumRecord, DatumResult, Image, Work
 from pfslib.trees.edit import Edit
 
 
@@ -49,6 +49,10 @@ def _of_image(value: bytes) -> Entry | None:
     return unpack(Image, value).root
 
 
+def _of_work(value: bytes) -> Entry | None:
+    return unpack(Work, value).root
+
+
 ROOTED: Final[Mapping[Table, Callable[[bytes], Entry | None]]] = MappingProxyType(
     {
         Table.COMMITS: _of_commit,
@@ -57,6 +61,7 @@ ROOTED: Final[Mapping[Table, Callable[[bytes], Entry | None]]] = MappingProxyTyp
         Table.DATUMS: _of_result,
         Table.JOB_DATUMS: _of_datum,
         Table.IMAGES: _of_image,
+        Table.WORKS: _of_work,
     }
 )
 """What a record of a table refers to, for each table that refers to anything."""
@@ -79,6 +84,8 @@ ROOTLESS: Final = frozenset(
         Table.LOGS,
         Table.TAGS,
         Table.STATS,
+        Table.LEASES,
+        Table.OLD_PIPELINES,
         Table.CONDEMNED,
         Table.THINNED,
         Table.CHUNKS,

@@ -6,8 +6,29 @@ from enum import StrEnum
 
 import msgspec
 
+from pfslib.model.inputs import Combination, Input, Trigger
 from pfslib.model.nodes import Entry
 from pfslib.model.work_pages import job_html, pipeline_html
+
+__all__ = [
+    "Combination",
+    "Counts",
+    "DatumRecord",
+    "DatumResult",
+    "DatumState",
+    "Image",
+    "Input",
+    "Job",
+    "JobInput",
+    "JobState",
+    "Lease",
+    "Merge",
+    "Pipeline",
+    "Seen",
+    "Transform",
+    "Trigger",
+    "Work",
+]
 
 
 class Transform(msgspec.Struct, array_like=True, frozen=True):
@@ -21,20 +42,17 @@ class Transform(msgspec.Struct, array_like=True, frozen=True):
     env: tuple[tuple[str, str], ...] = ()
     accept_return_code: tuple[int, ...] = ()
     working_dir: str = ""
+    user: str = ""
+    err_cmd: tuple[str, ...] = ()
+    """Run after each failed attempt, on the same view; if it succeeds, the datum is recovered."""
 
+    err_stdin: tuple[str, ...] = ()
+    network: bool = True
+    cpu_limit: float = 0.0
+    """Processors; 0 for no limit."""
 
-class Input(msgspec.Struct, array_like=True, frozen=True):
-    """A repo as the input of a pipeline."""
-
-    name: str
-    """What it is called below /pfs."""
-
-    repo: str
-    branch: str
-    """The branch that triggers; empty for every branch, as in 1.3."""
-
-    glob: str
-    """What of a commit makes one datum: '/' all of it, '/*' each top-level entry, …"""
+    memory_limit: int = 0
+    """Bytes; 0 for no limit."""
 
 
 class Merge(StrEnum):
@@ -51,7 +69,7 @@ class Pipeline(msgspec.Struct, array_like=True, frozen=True):
     name: str
     transform: Transform
     inputs: tuple[Input, ...]
-    """The datums are the product of the inputs' datums."""
+    """What it reads, one by one, in the order of the spec."""
 
     parallelism: int = 1
     datum_tries: int = 3
@@ -76,6 +94,29 @@ class Pipeline(msgspec.Struct, array_like=True, frozen=True):
     """Head moves before this place in the reflog are not its business: the clock may go back."""
 
     stopped: bool = False
+    combined: Combination | None = None
+    """How the inputs make datums; None for one input, or the product of several."""
+
+    job_timeout_s: float = 0.0
+    """0 for none."""
+
+    salt: str = ""
+    """Part of every datum's key: a new one makes everything run again."""
+
+    keeps_results: bool = False
+    """Whether datums that have a result of an older version keep it."""
+
+    every_job: bool = False
+    """Whether every job runs all of its datums again."""
+
+    egress: str = ""
+    """Host directory that gets a copy of each output; empty for none."""
+
+    notes: tuple[str, ...] = ()
+    """What of the spec means nothing on one machine, in sentences."""
+
+    function: bytes = b""
+    """Of a Python function as the transform: what it is known by."""
 
     def _repr_html_(self) -> str:
         return pipeline_html(self)
@@ -86,13 +127,19 @@ class JobState(StrEnum):
 
     CREATED = "created"
     RUNNING = "running"
+    EGRESSING = "egressing"
     SUCCESS = "success"
     FAILURE = "failure"
+    KILLED = "killed"
+    UNRUNNABLE = "unrunnable"
 
     @property
     def finished(self) -> bool:
         """Whether the job is over."""
-        return self in {JobState.SUCCESS, JobState.FAILURE}
+        return self in _FINISHED
+
+
+_FINISHED = frozenset({JobState.SUCCESS, JobState.FAILURE, JobState.KILLED, JobState.UNRUNNABLE})
 
 
 class JobInput(msgspec.Struct, array_like=True, frozen=True):
@@ -111,6 +158,12 @@ class Counts(msgspec.Struct, array_like=True, frozen=True):
     processed: int = 0
     skipped: int = 0
     failed: int = 0
+    recovered: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many are still to be run."""
+        return self.total - self.processed - self.skipped - self.failed - self.recovered
 
 
 class Job(msgspec.Struct, array_like=True, frozen=True):
@@ -139,6 +192,18 @@ class Job(msgspec.Struct, array_like=True, frozen=True):
     renewed_ns: int = 0
     """When the owner last said that it is still at it."""
 
+    rerun: int = 0
+    """How many jobs for the same input commits there were before."""
+
+    forced: tuple[bytes, ...] | None = ()
+    """Keys of datums that run though they have a result; None for all."""
+
+    cancel: bool = False
+    """Whether it shall end, killed, as soon as its owner notices."""
+
+    base: str = ""
+    """The job whose datums and output this one was compared with; empty for none."""
+
     def _repr_html_(self) -> str:
         return job_html(self)
 
@@ -149,16 +214,19 @@ class DatumState(StrEnum):
     PROCESSED = "processed"
     SKIPPED = "skipped"
     FAILED = "failed"
+    RECOVERED = "recovered"
 
 
-class DatumInput(msgspec.Struct, array_like=True, frozen=True):
-    """What a datum sees of one input."""
+class Seen(msgspec.Struct, array_like=True, frozen=True):
+    """What a datum sees of one input, without its content."""
 
     name: str
     path: bytes
     """Components joined by '/', without a leading one; empty for all of the commit."""
 
-    entry: Entry
+    start: int = 0
+    end: int = -1
+    """The slice of a file: bytes from `start` up to here; -1 for the whole."""
 
 
 class DatumResult(msgspec.Struct, array_like=True, frozen=True):
@@ -167,6 +235,8 @@ class DatumResult(msgspec.Struct, array_like=True, frozen=True):
     output: Entry
     job: str
     seconds: float
+    inputs: tuple[Seen, ...] = ()
+    attempts: int = 1
 
 
 class DatumRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -174,14 +244,38 @@ class DatumRecord(msgspec.Struct, array_like=True, frozen=True):
 
     key: bytes
     state: str
-    inputs: tuple[tuple[str, bytes], ...]
-    """Input name and path, of each input."""
-
+    inputs: tuple[Seen, ...]
     exit_code: int = 0
     reason: str = ""
     attempts: int = 0
     seconds: float = 0.0
     output: Entry | None = None
+    why: str = ""
+    """Why it ran, or was skipped."""
+
+    input_bytes: int = 0
+
+
+class Lease(msgspec.Struct, array_like=True, frozen=True):
+    """Who runs a datum, and for which job."""
+
+    job: str
+    owner: str
+
+
+class Work(msgspec.Struct, array_like=True, frozen=True):
+    """How an output commit came about: what the next job compares itself with."""
+
+    job: str
+    stamp: bytes
+    """Digest of all that keys of datums cover besides the inputs."""
+
+    shape: bytes
+    """Digest of how the inputs make datums."""
+
+    inputs: tuple[JobInput, ...]
+    root: Entry
+    """A directory of directories, see `WorkTree`."""
 
 
 class Image(msgspec.Struct, array_like=True, frozen=True):

@@ -48,9 +48,11 @@ class Claim:
         Raises:
             ClaimLostError: Another process has the job.
         """
-        self._check(txn)
+        cancel = self.check(txn).cancel
         with self._lock:
-            self.job = msgspec.structs.replace(self.job, renewed_ns=time.time_ns(), **changes)
+            self.job = msgspec.structs.replace(
+                self.job, renewed_ns=time.time_ns(), cancel=cancel, **changes
+            )
             put_job(txn, self.job)
             return self.job
 
@@ -85,10 +87,16 @@ class Claim:
             if job is not None and job.owner == self.job.owner and job.state == JobState.RUNNING:
                 put_job(txn, msgspec.structs.replace(job, state=JobState.CREATED, owner=""))
 
-    def _check(self, txn: ReadTxn) -> None:
+    def check(self, txn: ReadTxn) -> Job:
+        """The job's record as it is now; somebody may have asked for its end.
+
+        Raises:
+            ClaimLostError: Another process has the job.
+        """
         job = find_job(txn, self.job.id)
         if job is None or job.owner != self.job.owner:
             raise ClaimLostError(self.job.id)
+        return job
 
 
 def claim_next(kv: KV, owner: str, *, without: Collection[str] = ()) -> Claim | None:
@@ -119,7 +127,7 @@ def claim_next(kv: KV, owner: str, *, without: Collection[str] = ()) -> Claim | 
 
 def running_elsewhere(txn: ReadTxn) -> bool:
     """Whether a live process is running a job of this store."""
-    return any(job.state == JobState.RUNNING and not _is_void(job) for job in queued_jobs(txn))
+    return any(job.state == JobState.RUNNING and not is_void(job) for job in queued_jobs(txn))
 
 
 def _first_ready(txn: ReadTxn, without: Collection[str]) -> Job | None:
@@ -132,12 +140,12 @@ def _first_ready(txn: ReadTxn, without: Collection[str]) -> Job | None:
         pipeline = find_pipeline(txn, job.pipeline)
         if pipeline is None or pipeline.stopped:
             continue
-        if job.state == JobState.CREATED or _is_void(job):
+        if job.state == JobState.CREATED or is_void(job):
             return job
     return None
 
 
-def _is_void(job: Job) -> bool:
+def is_void(job: Job) -> bool:
     """Whether the claim on a running job counts no more."""
     process, _, _ = job.owner.partition("/")
     alive = is_alive(process)

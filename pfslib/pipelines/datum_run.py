@@ -16,11 +16,14 @@ from pfslib.kv.tables import id_key
 from pfslib.model.errors import MountError, PfsError
 from pfslib.model.nodes import Entry
 from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
-from pfslib.mounts.mountinfo import is_alive
 from pfslib.pipelines.claims import Claim
-from pfslib.pipelines.datums import Datum, environment, write_input_tree
-from pfslib.pipelines.ledger import add_result, put_datum, put_log
+from pfslib.pipelines.datum_view import environment, input_edits, write_input_tree
+from pfslib.pipelines.datums import seen_of
+from pfslib.pipelines.leases import POLL_S, end_lease, take_lease
+from pfslib.pipelines.ledger import find_result, put_datum, put_log, put_result
+from pfslib.pipelines.plan import Task
 from pfslib.pipelines.runner import Attempt, Outcome, Session
+from pfslib.pipelines.workshop import ShownTrees
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
 from pfslib.trees.edit import Edit, apply_edits
@@ -49,7 +52,7 @@ class DatumRun:
         claim: Claim,
         pipeline: Pipeline,
         session: Session,
-        inputs_at: Path,
+        trees: ShownTrees,
         scratch: Path,
     ) -> None:
         self._kv = kv
@@ -57,77 +60,122 @@ class DatumRun:
         self._claim = claim
         self._pipeline = pipeline
         self._session = session
-        self._inputs_at = inputs_at
+        self._trees = trees
         self._scratch = scratch
 
-    def run(self, number: int, datum: Datum, key: bytes) -> DatumRecord:
+    def run(self, task: Task) -> DatumRecord:
         """Try a datum until it succeeds or its tries are used up.
 
-        Args:
-            number: Its place among the datums of the job.
-            datum: What it sees.
-            key: Its key; a success is stored under it at once, so that no crash repeats it.
-        """
-        with self._input_tree(datum) as root:
-            return self._run(number, datum, key, root)
+        A success is stored under the datum's key at once, so that no crash repeats it. If another
+        job, of whatever process, is at a datum of the same key, that one's result is waited for.
 
-    def _run(self, number: int, datum: Datum, key: bytes, root: bytes) -> DatumRecord:
-        record = DatumRecord(
-            key, DatumState.FAILED, tuple((item.name, item.path) for item in datum)
-        )
-        started = time.monotonic()
-        for attempt in range(1, self._pipeline.datum_tries + 1):
-            folder = self._scratch / f"{number}-{attempt}"
-            out = folder / "out"
-            out.mkdir(parents=True)
-            try:
-                outcome = self._session.run(self._attempt(folder, root, datum, key))
-                if not is_alive(self._inputs_at):
-                    # Whatever came out was made of inputs that were not there.
-                    raise InputsLostError(str(self._inputs_at))
-                record = msgspec.structs.replace(
-                    record,
-                    exit_code=outcome.exit_code,
-                    reason=self._why_failed(outcome),
-                    attempts=attempt,
-                    seconds=time.monotonic() - started,
+        Returns:
+            What became of it; skipped, when a result came from elsewhere meanwhile.
+
+        Raises:
+            ClaimLostError: The job belongs to another process by now.
+            InputsLostError: What the attempt read went away under it; it counts for nothing.
+            RunnerError: The runner is unable to work.
+        """
+        record = DatumRecord(task.key, DatumState.FAILED, seen_of(task.datum), why=task.why)
+        with self._laid_out(task) as laid_out:
+            if isinstance(laid_out, DatumResult):
+                return msgspec.structs.replace(
+                    record, state=DatumState.SKIPPED, output=laid_out.output
                 )
-                record = self._collect(out, folder / "log", number, record)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-            if record.state == DatumState.PROCESSED:
-                break
+            record = msgspec.structs.replace(
+                record, input_bytes=sum(item.size for item in task.datum)
+            )
+            for attempt in range(1, self._pipeline.datum_tries + 1):
+                record = self._try(task, laid_out, attempt, record)
+                if record.state == DatumState.PROCESSED:
+                    break
         return record
 
     def stop(self) -> None:
         """Kill what runs; the runs under way return or raise."""
         self._session.close()
 
+    # --- before --------------------------------------------------------------------------
+
     @contextmanager
-    def _input_tree(self, datum: Datum) -> Iterator[bytes]:
-        """The root of what the datum sees, kept from gc: no commit leads to it."""
+    def _laid_out(self, task: Task) -> Iterator[dict[str, bytes] | DatumResult]:
+        """What the datum sees, kept from gc, for no commit leads to it; or a result for it.
+
+        One transaction takes the lease and writes the few nodes that the view consists of.
+        """
+        writer = ContentWriter(self._kv)
         hold = self._kv.hold()
         try:
-            with self._kv.write() as txn:
-                root = write_input_tree(txn, datum, self._cache)
-                hold.add((root,))
-            yield root
+            with self._kv.read() as txn:
+                edits = input_edits(txn, task.datum, writer, self._cache)
+            found: dict[str, bytes] | DatumResult | None = None
+            while found is None:
+                with writer.writing() as writing:
+                    found = None if self._is_forced(task) else find_result(writing, task.key)
+                    if found is None and take_lease(writing, task.key, self._claim.job):
+                        found = write_input_tree(writing, task.datum, edits, self._cache)
+                        hold.add(found.values())
+                if found is None:
+                    time.sleep(POLL_S)
+            yield found
         finally:
             hold.release()
+            writer.close()
 
-    def _attempt(self, folder: Path, root: bytes, datum: Datum, key: bytes) -> Attempt:
+    def _is_forced(self, task: Task) -> bool:
+        forced = self._claim.job.forced
+        return self._pipeline.every_job or forced is None or task.key in forced
+
+    # --- one attempt ---------------------------------------------------------------------
+
+    def _try(
+        self, task: Task, trees: dict[str, bytes], number: int, record: DatumRecord
+    ) -> DatumRecord:
+        started = time.monotonic()
+        folder = self._scratch / str(task.number)
+        out = folder / "out"
+        out.mkdir(parents=True)
+        try:
+            attempt = self._attempt(folder, trees, task)
+            outcome = self._session.run(attempt)
+            recovered = bool(self._why_failed(outcome)) and self._recovers(attempt)
+            if not self._trees.alive:
+                raise InputsLostError(str(self._trees.path))
+            record = msgspec.structs.replace(
+                record,
+                exit_code=outcome.exit_code,
+                reason=self._why_failed(outcome),
+                attempts=number,
+                seconds=time.monotonic() - started,
+            )
+            return self._collect(folder, task, record, recovered=recovered)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _attempt(self, folder: Path, trees: dict[str, bytes], task: Task) -> Attempt:
         transform = self._pipeline.transform
-        below = self._inputs_at / root.hex()
         return Attempt(
-            inputs={item.name: below / item.name for item in datum},
+            inputs={name: self._trees.path / key.hex() for name, key in trees.items()},
             out=folder / "out",
             cmd=transform.cmd,
-            stdin="".join(f"{line}\n" for line in transform.stdin).encode(),
-            env=environment(self._claim.job, self._pipeline, datum, key),
+            stdin=_lines(transform.stdin),
+            env=environment(self._claim.job, self._pipeline, task.datum, task.key),
             log=folder / "log",
             working_dir=transform.working_dir or None,
             timeout_s=self._pipeline.datum_timeout_s or None,
         )
+
+    def _recovers(self, failed: Attempt) -> bool:
+        """Whether the spec's error command, on the same view, says that the failure may be."""
+        transform = self._pipeline.transform
+        if not transform.err_cmd:
+            return False
+        attempt = msgspec.structs.replace(
+            failed, cmd=transform.err_cmd, stdin=_lines(transform.err_stdin)
+        )
+        outcome = self._session.run(attempt)
+        return outcome.exit_code == 0 and not outcome.reason
 
     def _why_failed(self, outcome: Outcome) -> str:
         accepted = {0, *self._pipeline.transform.accept_return_code}
@@ -135,38 +183,68 @@ class DatumRun:
             return ""
         return outcome.reason or f"the command exited with code {outcome.exit_code}"
 
-    def _collect(self, out: Path, log: Path, number: int, record: DatumRecord) -> DatumRecord:
+    # --- after ---------------------------------------------------------------------------
+
+    def _collect(
+        self, folder: Path, task: Task, record: DatumRecord, *, recovered: bool
+    ) -> DatumRecord:
         """Take the output and the log into the store; the record, with the verdict."""
         writer = ContentWriter(self._kv)
-        edits: list[Edit] = []
         try:
-            edits = list(read_tree(out, writer, links_inside=True))
-        except (PfsError, OSError) as error:
-            reason = record.reason or f"its output cannot be kept: {error}".replace(
-                str(out), "/pfs/out"
-            )
-            record = msgspec.structs.replace(record, reason=reason)
-        with writer.writing() as txn:
-            root = self._write_output(txn, edits)
-            state = DatumState.FAILED if record.reason else DatumState.PROCESSED
-            record = msgspec.structs.replace(record, state=state, output=root)
-            job = self._claim.job
-            put_datum(txn, job.id, number, record)
-            put_log(txn, job.id, number, record.attempts, _shortened(log))
-            if state == DatumState.PROCESSED:
-                add_result(txn, record.key, DatumResult(root, job.id, record.seconds))
-                self._claim.count(txn, processed=1)
-            elif record.attempts == self._pipeline.datum_tries:
-                self._claim.count(txn, failed=1)
-        writer.close()
+            edits, problem = _read_output(folder / "out", writer)
+            record = msgspec.structs.replace(record, reason=record.reason or problem)
+            with writer.writing() as txn:
+                root = self._write_output(txn, edits)
+                record = msgspec.structs.replace(
+                    record, state=self._state(record, recovered=recovered), output=root
+                )
+                self._record(txn, task, record, folder / "log")
+        finally:
+            writer.close()
         return record
+
+    def _state(self, record: DatumRecord, *, recovered: bool) -> DatumState:
+        if not record.reason:
+            return DatumState.PROCESSED
+        is_last = record.attempts == self._pipeline.datum_tries
+        return DatumState.RECOVERED if recovered and is_last else DatumState.FAILED
+
+    def _record(self, txn: WriteTxn, task: Task, record: DatumRecord, log: Path) -> None:
+        """Whatever became of an attempt; of the last one, in the counts of the job, too."""
+        job = self._claim.job
+        put_datum(txn, job.id, task.number, record)
+        put_log(txn, job.id, task.number, record.attempts, _shortened(log))
+        if record.state == DatumState.PROCESSED:
+            assert record.output is not None
+            result = DatumResult(
+                record.output, job.id, record.seconds, record.inputs, record.attempts
+            )
+            put_result(txn, record.key, result, replace=self._is_forced(task))
+            self._claim.count(txn, processed=1)
+        elif record.attempts < self._pipeline.datum_tries:
+            self._claim.check(txn)
+            return
+        else:
+            self._claim.count(txn, **{str(record.state): 1})
+        end_lease(txn, record.key, job)
 
     def _write_output(self, txn: WriteTxn, edits: list[Edit]) -> Entry:
         now_ns = time.time_ns()
         origin = id_key(self._claim.job.output_commit)
         empty = empty_directory(txn, mtime_ns=now_ns, origin=origin)
-        applied = apply_edits(txn, empty, edits, self._cache, origin=origin, now_ns=now_ns)
-        return applied.root
+        return apply_edits(txn, empty, edits, self._cache, origin=origin, now_ns=now_ns).root
+
+
+def _read_output(out: Path, writer: ContentWriter) -> tuple[list[Edit], str]:
+    """What a command wrote, and why it cannot be kept."""
+    try:
+        return list(read_tree(out, writer, links_inside=True)), ""
+    except (PfsError, OSError) as error:
+        return [], f"its output cannot be kept: {error}".replace(str(out), "/pfs/out")
+
+
+def _lines(lines: tuple[str, ...]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _shortened(log: Path) -> bytes:

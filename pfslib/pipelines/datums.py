@@ -1,89 +1,140 @@
-"""Inputs and trees in, datums and their keys out."""
+"""Datum: the smallest unit of work, and the key that its result is found again by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 from blake3 import blake3
 
-from pfslib.commits.refs import get_commit
-from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.model.encoding import pack
-from pfslib.model.globs import compile_glob
-from pfslib.model.paths import split_path
-from pfslib.model.work import DatumInput, Job, Pipeline, Transform
-from pfslib.trees.directories import empty_directory
-from pfslib.trees.edit import Edit, Op, apply_edits
-from pfslib.trees.glob import glob_entries
-from pfslib.trees.nodestore import TreeCache
+from pfslib.model.inputs import Input
+from pfslib.model.nodes import Entry
+from pfslib.model.paths import to_text
+from pfslib.model.work import Pipeline, Seen, Transform
 
-_TAKEN = frozenset({"PATH", "HOME", "LANG", "PWD", "SHELL", "USER", "TMPDIR", "IFS"})
-"""Variables that an input of that name must not overwrite."""
+
+class DatumInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a datum sees of one input."""
+
+    name: str
+    path: bytes
+    """Components joined by '/', without a leading one; empty for all of the commit."""
+
+    entry: Entry
+    start: int = 0
+    end: int = -1
+    """The slice of the file that is shown; -1 for the whole."""
+
+    digest: bytes = b""
+    """Of a slice, the digest of its bytes."""
+
+    emptied: bool = False
+    """Whether files are shown empty."""
+
+    nothing: bool = False
+    """Whether nothing of the entry is shown: no path of the commit matches."""
+
+    joined: str = ""
+    """What it is joined by."""
+
+    grouped: str = ""
+    """What it is grouped by."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes are shown."""
+        if self.emptied or self.nothing:
+            return 0
+        return self.entry.size if self.end < 0 else self.end - self.start
+
 
 Datum = tuple[DatumInput, ...]
-"""The smallest unit of work: what it sees of each input."""
+"""What it sees of each input."""
 
 
-def list_datums_of(txn: ReadTxn, pipeline: Pipeline, job: Job, cache: TreeCache) -> Iterator[Datum]:
-    """The datums of a job, in the order in which their outputs are merged."""
-    choices: list[list[DatumInput]] = []
-    for item, source in zip(pipeline.inputs, job.inputs, strict=True):
-        root = get_commit(txn, source.commit).root
-        found = glob_entries(txn, root, compile_glob(item.glob), cache)
-        choices.append(
-            [
-                DatumInput(item.name, b"/".join(parts), entry)
-                for parts, entry in found
-                if not entry.is_dir or entry.files
-            ]
-        )
-    yield from product(*choices)
+class Row(NamedTuple):
+    """A datum and its place among the others."""
+
+    order: bytes
+    datum: Datum
 
 
-def datum_key(transform: Transform, image_digest: str, datum: Datum) -> bytes:
+class Change(NamedTuple):
+    """A datum that is not what it was, or was not there, or is no more."""
+
+    order: bytes
+    old: Datum | None
+    new: Datum | None
+
+
+def seen_of(datum: Datum) -> tuple[Seen, ...]:
+    """What a datum sees, as records keep it."""
+    return tuple(Seen(item.name, item.path, item.start, item.end) for item in datum)
+
+
+def datum_name(inputs: Iterable[Seen]) -> str:
+    """A datum as people call it: what it sees of each input."""
+    return " ".join(_seen_text(item) for item in inputs) or "(nothing)"
+
+
+def _seen_text(item: Seen) -> str:
+    part = "" if item.end < 0 else f"[{item.start}:{item.end}]"
+    return f"{item.name}:/{to_text(item.path)}{part}"
+
+
+def transform_stamp(pipeline: Pipeline, image_digest: str) -> bytes:
+    """Digest of all that can change what a datum puts out, besides what it sees."""
+    seed = pack(
+        [
+            _identity(pipeline.transform, image_digest),
+            pipeline.salt,
+            pipeline.function,
+        ]
+    )
+    return blake3(seed, derive_key_context="pfslib 1 transform").digest()
+
+
+def _identity(transform: Transform, image_digest: str) -> list[object]:
+    return [
+        transform.cmd,
+        image_digest or transform.image,
+        transform.stdin,
+        transform.env,
+        sorted(transform.accept_return_code),
+        transform.working_dir,
+        transform.user,
+        transform.network,
+    ]
+
+
+def datum_key(stamp: bytes, datum: Datum) -> bytes:
     """What a result of the datum may be found again by: all that can change its output.
 
     The names, kinds and contents it sees, and the transform with the exact image; not commits, jobs
     or pipelines, so that a result serves every job that would compute it again.
     """
-    seen = [
-        (item.name, item.path, item.entry.kind, item.entry.size, item.entry.content)
-        for item in datum
-    ]
-    seed = pack([msgspec.structs.astuple(transform), image_digest, seen])
-    return blake3(seed, derive_key_context="pfslib 1 datum").digest()
+    seen = [_identity_of_input(item) for item in datum]
+    return blake3(pack([stamp, seen]), derive_key_context="pfslib 1 datum").digest()
 
 
-def write_input_tree(txn: WriteTxn, datum: Datum, cache: TreeCache) -> bytes:
-    """Make the tree that a datum sees below /pfs: a directory an input; the key of its root node.
+def _identity_of_input(item: DatumInput) -> tuple[object, ...]:
+    if item.nothing:
+        return item.name, item.path
+    return (
+        item.name,
+        item.path,
+        item.entry.kind,
+        item.size,
+        item.digest or item.entry.content,
+        item.emptied,
+        item.joined,
+        item.grouped,
+    )
 
-    By reference: a few small nodes, whatever the size of the input.
-    """
-    root = empty_directory(txn, mtime_ns=0, origin=b"")
-    edits: list[Edit] = []
-    for item in datum:
-        path = (item.name.encode(), *split_path(item.path))
-        edits.append(Edit(Op.PUT, path, item.entry))
-    newest = max(item.entry.mtime_ns for item in datum)
-    applied = apply_edits(txn, root, edits, cache, origin=b"", now_ns=newest)
-    return applied.root.node
 
-
-def environment(job: Job, pipeline: Pipeline, datum: Datum, key: bytes) -> dict[str, str]:
-    """The variables that tell a command what it works on."""
-    variables = {
-        "PACH_JOB_ID": job.id,
-        "PACH_OUTPUT_COMMIT_ID": job.output_commit,
-        "PACH_DATUM_ID": key.hex(),
-        "PPS_PIPELINE_NAME": pipeline.name,
-    }
-    for item, source in zip(datum, job.inputs, strict=True):
-        below = item.path.decode("utf-8", "surrogateescape")
-        if item.name not in _TAKEN:
-            variables[item.name] = f"/pfs/{item.name}" + (f"/{below}" if below else "")
-        variables[f"{item.name}_COMMIT"] = source.commit
-        variables[f"PACH_{source.repo.upper()}_COMMIT_ID"] = source.commit
-    variables.update(pipeline.transform.env)
-    return variables
+def shape_stamp(inputs: Iterable[Input], combined: object) -> bytes:
+    """Digest of how inputs make datums: what two plans must share to be compared."""
+    seed = pack([[msgspec.structs.replace(item, trigger=None) for item in inputs], combined])
+    return blake3(seed, derive_key_context="pfslib 1 shape").digest()

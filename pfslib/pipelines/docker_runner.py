@@ -28,7 +28,7 @@ from pfslib.pipelines.docker_diagnosis import cause, knock
 from pfslib.pipelines.docker_outcome import outcome
 from pfslib.pipelines.docker_stream import AttachedStream
 from pfslib.pipelines.docker_worker import CONTROL, LOOP, ControlDirectory, Ended, Grafter, Worker
-from pfslib.pipelines.runner import Attempt, Outcome
+from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome
 
 _logger = logging.getLogger(__name__)
 
@@ -54,7 +54,9 @@ class DockerRunner:
         self._base_url = base_url
         self._warm = warm and _is_root()
 
-    def session(self, image: str | None, *, scratch: Path) -> DockerSession:
+    def session(
+        self, image: str | None, *, scratch: Path, confinement: Confinement = UNCONFINED
+    ) -> DockerSession:
         """Find the image, pulling it only if it is not there, and remove what dead owners left.
 
         Raises:
@@ -69,7 +71,8 @@ class DockerRunner:
         try:
             with _engine_errors():
                 _remove_left_overs(client)
-                return DockerSession(client, _find_image(client, image), scratch, warm=self._warm)
+                found = _find_image(client, image)
+                return DockerSession(client, found, scratch, confinement, warm=self._warm)
         except BaseException:
             client.close()
             raise
@@ -99,13 +102,20 @@ class DockerSession:
     """
 
     def __init__(
-        self, client: docker.APIClient, image: dict[str, Any], scratch: Path, *, warm: bool
+        self,
+        client: docker.APIClient,
+        image: dict[str, Any],
+        scratch: Path,
+        confinement: Confinement,
+        *,
+        warm: bool,
     ) -> None:
+        self._confinement = confinement
         self.image_digest: str = image["Id"]
         self._client = client
-        self._user = _user(client)
+        self._user = confinement.user or _user(client)
         config = image["Config"]
-        self._image_user: str = config.get("User") or ""
+        self._image_user: str = confinement.user or config.get("User") or ""
         self._image_cmd = tuple((config.get("Entrypoint") or []) + (config.get("Cmd") or []))
         self._scratch = scratch.absolute()
         self._label, self._labels = docker_owner.new_session()
@@ -209,6 +219,10 @@ class DockerSession:
                 security_opt=["no-new-privileges:true"],
                 pids_limit=_PROCESSES_LIMIT,
                 log_config=docker.types.LogConfig(type="none"),
+                network_mode=None if self._confinement.network else "none",
+                mem_limit=self._confinement.memory_limit or None,
+                memswap_limit=self._confinement.memory_limit or None,
+                nano_cpus=round(self._confinement.cpu_limit * 1e9) or None,
             ),
             **settings,
         )

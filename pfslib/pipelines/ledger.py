@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pfslib.kv.protocol import ReadTxn, WriteTxn
-from pfslib.kv.tables import ID_SIZE, Table, id_key, name_key, next_number, number_key
+from pfslib.kv.tables import ID_SIZE, Table, id_key, name_key, name_prefix, next_number, number_key
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.errors import (
     ImageNotFoundError,
@@ -15,7 +15,7 @@ from pfslib.model.errors import (
     JobNotFoundError,
     PipelineNotFoundError,
 )
-from pfslib.model.work import DatumRecord, DatumResult, Image, Job, Pipeline
+from pfslib.model.work import DatumRecord, DatumResult, Image, Job, JobState, Pipeline
 
 # --- pipelines -------------------------------------------------------------------------------
 
@@ -49,6 +49,24 @@ def list_pipelines(txn: ReadTxn) -> Iterator[Pipeline]:
         yield unpack(Pipeline, value)
 
 
+def put_old_version(txn: WriteTxn, pipeline: Pipeline) -> None:
+    """Keep a version of a pipeline that is not in force any more."""
+    key = name_prefix(pipeline.name) + number_key(pipeline.version)
+    txn.put(Table.OLD_PIPELINES, key, pack(pipeline))
+
+
+def old_versions(txn: ReadTxn, name: str) -> Iterator[Pipeline]:
+    """The versions of a pipeline before the one in force, newest first."""
+    for _, value in txn.scan(Table.OLD_PIPELINES, prefix=name_prefix(name), reverse=True):
+        yield unpack(Pipeline, value)
+
+
+def delete_old_versions(txn: WriteTxn, name: str) -> None:
+    """Forget the versions of a pipeline before the one in force."""
+    for key, _ in list(txn.scan(Table.OLD_PIPELINES, prefix=name_prefix(name))):
+        txn.delete(Table.OLD_PIPELINES, key)
+
+
 # --- jobs ------------------------------------------------------------------------------------
 
 
@@ -67,7 +85,7 @@ def add_job(txn: WriteTxn, job: Job) -> Job | None:
 def put_job(txn: WriteTxn, job: Job) -> None:
     """Store the state of a job; a finished one leaves the queue."""
     txn.put(Table.JOBS, id_key(job.id), pack(job))
-    if job.state in {"success", "failure"}:
+    if JobState(job.state).finished:
         txn.delete(Table.QUEUE, number_key(job.number))
 
 
@@ -126,6 +144,7 @@ def delete_job(txn: WriteTxn, job: Job) -> None:
     for table in (Table.JOB_DATUMS, Table.LOGS):
         for row, _ in list(txn.scan(table, prefix=key)):
             txn.delete(table, row)
+    txn.delete(Table.WORKS, id_key(job.output_commit))
     txn.delete(Table.JOBS, key)
     txn.delete(Table.JOB_ORDER, number_key(job.number))
     txn.delete(Table.QUEUE, number_key(job.number))
@@ -140,9 +159,12 @@ def find_result(txn: ReadTxn, key: bytes) -> DatumResult | None:
     return unpack(DatumResult, value) if value is not None else None
 
 
-def add_result(txn: WriteTxn, key: bytes, result: DatumResult) -> None:
-    """Keep a successful result, unless there is one: jobs under way may count on that."""
-    txn.add(Table.DATUMS, key, pack(result))
+def put_result(txn: WriteTxn, key: bytes, result: DatumResult, *, replace: bool = False) -> None:
+    """Keep a successful result; if there is one already, that one stays unless told otherwise."""
+    if replace:
+        txn.put(Table.DATUMS, key, pack(result))
+    else:
+        txn.add(Table.DATUMS, key, pack(result))
 
 
 def put_datum(txn: WriteTxn, job_id: str, number: int, record: DatumRecord) -> None:
@@ -151,9 +173,14 @@ def put_datum(txn: WriteTxn, job_id: str, number: int, record: DatumRecord) -> N
 
 
 def list_datums(txn: ReadTxn, job_id: str) -> Iterator[DatumRecord]:
-    """The datums of a job, in their order."""
-    for _, value in txn.scan(Table.JOB_DATUMS, prefix=id_key(job_id)):
-        yield unpack(DatumRecord, value)
+    """The datums that a job ran, in their order."""
+    yield from (record for _, record in list_numbered_datums(txn, job_id))
+
+
+def list_numbered_datums(txn: ReadTxn, job_id: str) -> Iterator[tuple[int, DatumRecord]]:
+    """The datums that a job ran, each with its place among all of its datums."""
+    for key, value in txn.scan(Table.JOB_DATUMS, prefix=id_key(job_id)):
+        yield int.from_bytes(key[ID_SIZE:], "big"), unpack(DatumRecord, value)
 
 
 def put_log(txn: WriteTxn, job_id: str, number: int, attempt: int, data: bytes) -> None:

@@ -1,7 +1,8 @@
-"""Create and delete pipelines, with their output repos, jobs and images."""
+"""Create, change and delete pipelines, with their output repos, jobs and images."""
 
 from __future__ import annotations
 
+import secrets
 import time
 
 import msgspec
@@ -21,14 +22,18 @@ from pfslib.kv.tables import Table, name_key
 from pfslib.model.errors import AlreadyExistsError, InvalidSpecError, StillNeededError
 from pfslib.model.removal import Removal
 from pfslib.model.work import Pipeline
+from pfslib.pipelines.branch_triggers import forget_triggers
+from pfslib.pipelines.job_requests import cancel_job
 from pfslib.pipelines.ledger import (
     delete_image,
     delete_job,
+    delete_old_versions,
     find_pipeline,
     get_pipeline,
     list_images,
     list_jobs,
     list_pipelines,
+    put_old_version,
     put_pipeline,
     queued_jobs,
 )
@@ -45,21 +50,17 @@ def create_pipeline(txn: WriteTxn, pipeline: Pipeline) -> Pipeline:
     if find_pipeline(txn, pipeline.name) is not None:
         raise AlreadyExistsError(
             f"pipeline {pipeline.name} already exists",
-            hint=f"`pfs delete-pipeline {pipeline.name}` removes it",
+            hint=f"`pfs update-pipeline` changes it, `pfs delete-pipeline {pipeline.name}` "
+            "removes it",
         )
     if find_repo(txn, pipeline.name) is not None:
         raise AlreadyExistsError(
             f"repo {pipeline.name} exists, and the pipeline's output would go there",
             hint=f"name the pipeline otherwise, or `pfs delete-repo {pipeline.name}`",
         )
-    for item in pipeline.inputs:
-        if find_repo(txn, item.repo) is None:
-            raise InvalidSpecError(
-                f"the input repo {item.repo} does not exist",
-                hint=f"`pfs create-repo {item.repo}` makes it",
-            )
     now_ns = time.time_ns()
     pipeline = msgspec.structs.replace(pipeline, created_ns=now_ns, since=log_end(txn))
+    _prepare_inputs(txn, pipeline)
     create_repo(
         txn,
         pipeline.name,
@@ -68,7 +69,87 @@ def create_pipeline(txn: WriteTxn, pipeline: Pipeline) -> Pipeline:
         pipeline=pipeline.name,
     )
     put_pipeline(txn, pipeline)
-    create_jobs_of_pipeline(txn, pipeline)
+    create_jobs_of_pipeline(txn, pipeline, history=pipeline.every_commit)
+    return pipeline
+
+
+def update_pipeline(txn: WriteTxn, pipeline: Pipeline, *, reprocess: bool | None) -> Pipeline:
+    """Give a pipeline a new spec; its jobs under way are ended, its heads processed again.
+
+    Args:
+        txn: The change to make it in.
+        pipeline: The new spec.
+        reprocess: True: every datum runs again. False: those that have a result of an older version
+            keep it, whatever has changed in the transform. None: those run again whose transform or
+            inputs have changed.
+
+    Raises:
+        PipelineNotFoundError: There is none of that name.
+        InvalidSpecError: An input does not exist, or is made from the output.
+    """
+    old = get_pipeline(txn, pipeline.name)
+    salt = pipeline.salt or old.salt
+    pipeline = msgspec.structs.replace(
+        pipeline,
+        version=old.version + 1,
+        created_ns=old.created_ns,
+        since=log_end(txn),
+        stopped=old.stopped,
+        salt=secrets.token_hex(8) if reprocess else salt,
+        keeps_results=reprocess is False,
+    )
+    _prepare_inputs(txn, pipeline)
+    put_pipeline(txn, pipeline)
+    put_old_version(txn, old)
+    for job in [job for job in queued_jobs(txn) if job.pipeline == pipeline.name]:
+        cancel_job(txn, job, "the pipeline was updated")
+    create_jobs_of_pipeline(txn, pipeline, history=False)
+    return pipeline
+
+
+def _prepare_inputs(txn: WriteTxn, pipeline: Pipeline) -> None:
+    """Make sure that the inputs are there; those that are clocks get their repos."""
+    for item in pipeline.inputs:
+        if item.cron is not None and find_repo(txn, item.repo) is None:
+            create_repo(
+                txn,
+                item.repo,
+                now_ns=time.time_ns(),
+                description=f"ticks of pipeline {pipeline.name}",
+            )
+        elif find_repo(txn, item.repo) is None:
+            raise InvalidSpecError(
+                f"the input repo {item.repo} does not exist",
+                hint=f"`pfs create-repo {item.repo}` makes it",
+            )
+        if pipeline.name in _upstream(txn, item.repo):
+            raise InvalidSpecError(
+                f"the input repo {item.repo} is made from the output of {pipeline.name} itself",
+                field="input",
+            )
+
+
+def _upstream(txn: ReadTxn, repo: str) -> set[str]:
+    """All repos that a repo's pipeline reads, directly or not."""
+    found: set[str] = set()
+    todo = [repo]
+    while todo:
+        pipeline = find_pipeline(txn, todo.pop())
+        for item in pipeline.inputs if pipeline is not None else ():
+            if item.repo not in found:
+                found.add(item.repo)
+                todo.append(item.repo)
+    return found
+
+
+def stop_pipeline(txn: WriteTxn, name: str, *, stopped: bool = True) -> Pipeline:
+    """Stop a pipeline: no job of it is begun any more; or start it again, to do what has waited.
+
+    Raises:
+        PipelineNotFoundError: There is none.
+    """
+    pipeline = msgspec.structs.replace(get_pipeline(txn, name), stopped=stopped)
+    put_pipeline(txn, pipeline)
     return pipeline
 
 
@@ -98,6 +179,8 @@ def delete_pipeline(txn: WriteTxn, name: str, *, keep_repo: bool = False) -> Non
     for job in [job for job in list_jobs(txn) if job.pipeline == name]:
         delete_job(txn, job)
     txn.delete(Table.PIPELINES, name_key(name))
+    delete_old_versions(txn, name)
+    forget_triggers(txn, name)
     if not keep_repo:
         delete_repo(txn, name)
         return

@@ -42,6 +42,23 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """After this many seconds everything the attempt started is killed."""
 
 
+class Confinement(msgspec.Struct, frozen=True, kw_only=True):
+    """What the attempts of a session may use, and who they are."""
+
+    user: str = ""
+    """Name or number, as seen inside; empty for the runner's default."""
+
+    network: bool = True
+    cpu_limit: float = 0.0
+    """Processors, of one attempt; 0 for no limit."""
+
+    memory_limit: int = 0
+    """Bytes, of one attempt; 0 for no limit."""
+
+
+UNCONFINED = Confinement()
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of an attempt."""
 
@@ -93,13 +110,16 @@ class Runner(Protocol):
 
     name: str
 
-    def session(self, image: str | None, *, scratch: Path) -> Session:
+    def session(
+        self, image: str | None, *, scratch: Path, confinement: Confinement = UNCONFINED
+    ) -> Session:
         """Make ready to run attempts in an image.
 
         Args:
             image: Name of the image, None for the runner's own default.
             scratch: Private host directory (mode 0700) for whatever the session needs; the inputs,
                 outputs and logs of its attempts need not be inside it.
+            confinement: What its attempts may use. What a runner cannot hold them to, it refuses.
 
         Raises:
             RunnerError: The image cannot be had or the runner cannot work here; says what to do.

@@ -40,3 +40,11 @@ class Order(TypedDict):
 
     env: dict[str, str]
     working_dir: str
+    network: bool
+    """Whether the command shares the host's network, or has none."""
+
+    memory: int
+    """Bytes of address space that each of its processes may have; 0 for no limit."""
+
+    processors: int
+    """On how many it runs at most; 0 for no limit."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import marshal
+import math
 import os
 import socket
 import tempfile
@@ -22,7 +23,7 @@ from typing import Any, Self, cast
 
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines.bare_process import BareProcess
-from pfslib.pipelines.runner import Attempt, Outcome
+from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome
 from pfslib.pipelines.sandbox_attempt import Conversation, judge, memory_file, zygote_gone
 from pfslib.pipelines.sandbox_order import Order, View
 
@@ -57,22 +58,31 @@ class SandboxRunner:
         self._overlays = dict(overlays or {})
         self._digests = dict(digests or {})
 
-    def session(self, image: str | None, *, scratch: Path) -> SandboxSession:
+    def session(
+        self, image: str | None, *, scratch: Path, confinement: Confinement = UNCONFINED
+    ) -> SandboxSession:
         """Start the session's process; about 40 ms.
 
         Args:
             image: A name among the overlays; any other, and None, mean the bare host.
             scratch: Private host directory; an empty directory is made in it, and removed.
+            confinement: What its attempts may use.
 
         Raises:
             RunnerError: The kernel does not allow it, or the image does not go with the host.
         """
+        if confinement.user:
+            raise RunnerError(
+                f"the local sandbox runs commands as you, not as {confinement.user}",
+                hint="leave `transform.user` out, or run in containers: --runner docker",
+            )
         overlay = self._overlays.get(image) if image is not None else None
         return SandboxSession(
             image=str(overlay.resolve()) if overlay else "",
             image_digest=self._digests.get(image, "") if image is not None else "",
             hidden=[*self._hidden, scratch],
             scratch=scratch,
+            confinement=confinement,
         )
 
 
@@ -90,8 +100,15 @@ class SandboxSession:
     """A warm zygote process and the attempts it runs. Made by `SandboxRunner.session`."""
 
     def __init__(
-        self, *, image: str, image_digest: str, hidden: Sequence[Path], scratch: Path
+        self,
+        *,
+        image: str,
+        image_digest: str,
+        hidden: Sequence[Path],
+        scratch: Path,
+        confinement: Confinement,
     ) -> None:
+        self._confinement = confinement
         self.image_digest = image_digest
         self._image = image
         # Real, for a symbolic link on the way could lead past the cover; and each of them once.
@@ -112,11 +129,11 @@ class SandboxSession:
         """
         if not attempt.cmd:
             return Outcome(exit_code=127, reason="there is no command to run")
-        order = Order(
-            view=self._view(attempt.inputs, str(attempt.out.absolute())),
-            cmd=list(attempt.cmd),
-            env=_base_environment() | dict(attempt.env),
-            working_dir=attempt.working_dir or "/",
+        order = self._order(
+            self._view(attempt.inputs, str(attempt.out.absolute())),
+            list(attempt.cmd),
+            _base_environment() | dict(attempt.env),
+            attempt.working_dir or "/",
         )
         started = time.monotonic()
         deadline = None if attempt.timeout_s is None else started + attempt.timeout_s
@@ -152,9 +169,20 @@ class SandboxSession:
             hidden=self._hidden,
         )
 
+    def _order(self, view: View, cmd: list[str], env: dict[str, str], working_dir: str) -> Order:
+        return Order(
+            view=view,
+            cmd=cmd,
+            env=env,
+            working_dir=working_dir,
+            network=self._confinement.network,
+            memory=self._confinement.memory_limit,
+            processors=math.ceil(self._confinement.cpu_limit),
+        )
+
     def _rehearse(self) -> None:
         """Build a view for nobody, so that what is not allowed here is said before any datum."""
-        order = Order(view=self._view({}, ""), cmd=[], env={}, working_dir="/")
+        order = self._order(self._view({}, ""), [], {}, "/")
         with Path(os.devnull).open("ab", buffering=0) as log:
             try:
                 answers = self._carry_out(order, b"", log, None)

@@ -25,6 +25,7 @@ import errno
 import gc
 import marshal
 import os
+import resource
 import select
 import signal
 import socket
@@ -32,6 +33,7 @@ import socket
 from pfslib.pipelines import sandbox_root
 from pfslib.pipelines.linux_calls import (
     CLONE_NEWIPC,
+    CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWPID,
     CLONE_NEWUSER,
@@ -204,7 +206,7 @@ def _run_as_init(received: list[int], line: socket.socket) -> NoReturn:
     try:
         with open(order_file, "rb", buffering=0, closefd=False) as file:
             order: Order = marshal.loads(file.read())  # noqa: S302 - from the owner
-        unshare(CLONE_NEWNS | CLONE_NEWIPC)
+        unshare(CLONE_NEWNS | CLONE_NEWIPC | (0 if order["network"] else CLONE_NEWNET))
         sandbox_root.enter(order["view"])
         for answer in _carry_out(order, stdin, output):
             _answer(line, answer)
@@ -224,6 +226,7 @@ def _carry_out(order: Order, stdin: int, output: int) -> Iterator[str]:
     except OSError as error:
         yield f"no-directory {error.strerror}"
         return
+    _limit(order)
     try:
         command = _spawn(order["cmd"], order["env"], stdin, output)
     except OSError as error:
@@ -232,6 +235,15 @@ def _carry_out(order: Order, stdin: int, output: int) -> Iterator[str]:
         yield f"no-exec {errno.EINVAL}"
     else:
         yield f"status {_reap_until(command)}"
+
+
+def _limit(order: Order) -> None:
+    """Limit this process and, with it, the command."""
+    if order["memory"]:
+        resource.setrlimit(resource.RLIMIT_AS, (order["memory"], order["memory"]))
+    if order["processors"]:
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, allowed[: order["processors"]])
 
 
 def _spawn(cmd: list[str], env: dict[str, str], stdin: int, output: int) -> int:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
+import msgspec
 from blake3 import blake3
 
-from pfslib.commits.branches import find_branch, list_branches
+from pfslib.commits.branches import list_branches
 from pfslib.commits.reflog import read_moves
-from pfslib.commits.refs import get_commit, list_commit_ids
+from pfslib.commits.refs import find_commit, get_commit
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
 from pfslib.kv.tables import ID_SIZE, Table, number_key
 from pfslib.model.encoding import pack
 from pfslib.model.history import Commit, HeadMoved
-from pfslib.model.work import Job, JobInput, Pipeline
-from pfslib.pipelines.ledger import add_job, list_pipelines
+from pfslib.model.work import Job, JobInput, JobState, Pipeline
+from pfslib.pipelines.branch_triggers import fires
+from pfslib.pipelines.input_sets import Heads, InputSet, find_input_set, reads
+from pfslib.pipelines.job_outputs import publish_nothing
+from pfslib.pipelines.ledger import add_job, list_pipelines, put_job
 
 _CURSOR = b"cursor:pipelines"
 _BATCH = 256
@@ -33,62 +36,105 @@ def create_jobs(kv: KV) -> int:
                 return created
         with kv.write() as txn:
             cursor = _cursor(txn)
+            heads = Heads(txn, cursor)
             moves = [row for row, _ in zip(read_moves(txn, cursor), range(_BATCH), strict=False)]
             for following, move in moves:
                 cursor = following
-                jobs = _jobs_of_move(txn, following - 1, move)
-                created += sum(add_job(txn, job) is not None for job in jobs)
+                heads.move(move)
+                created += _follow(txn, following - 1, move, heads)
             txn.put(Table.META, _CURSOR, number_key(cursor))
 
 
-def create_jobs_of_pipeline(txn: WriteTxn, pipeline: Pipeline) -> None:
-    """Create the jobs of a new pipeline for the commits that are there already."""
-    first = pipeline.inputs[0]
-    for branch in list(list_branches(txn, first.repo)):
-        if first.branch not in {"", branch.name}:
-            continue
-        if pipeline.every_commit:
-            ids = list(list_commit_ids(txn, first.repo, branch=branch.name))
-        else:
-            ids = [branch.head]
-        for commit in [get_commit(txn, commit_id) for commit_id in ids]:
-            for job in _jobs_of_commit(txn, pipeline, commit, branch.name):
-                add_job(txn, job)
+def create_jobs_of_pipeline(txn: WriteTxn, pipeline: Pipeline, *, history: bool) -> None:
+    """Create the jobs of a new pipeline for the commits that are there already.
+
+    Args:
+        txn: The change to make it in.
+        pipeline: The pipeline, stored already.
+        history: Whether all that has ever been a head counts, in that order, or the heads only.
+    """
+    if history:
+        heads = Heads(txn, 0)
+        for _, move in list(read_moves(txn, 0)):
+            heads.move(move)
+            commit = find_commit(txn, move.new) if move.new else None
+            if commit is not None:
+                _create(txn, pipeline, commit, move.branch, heads)
+        return
+    heads = Heads(txn)
+    for item in pipeline.inputs:
+        for branch in list(list_branches(txn, item.repo)):
+            if reads(item, item.repo, branch.name):
+                _create(txn, pipeline, get_commit(txn, branch.head), branch.name, heads)
+
+
+def create_job_now(txn: WriteTxn, pipeline: Pipeline, commit: Commit, branch: str) -> bool:
+    """Create the job of a commit whose trigger has fired; whether there was none yet."""
+    return _create_unasked(txn, pipeline, commit, branch, Heads(txn))
+
+
+def make_unrunnable(txn: WriteTxn, failed: Job) -> None:
+    """Say of the jobs that would have read the output of a failed one that they never will.
+
+    Each has an output that says so, too, so that whoever waits for it, or reads it, learns it.
+    """
+    output = find_commit(txn, failed.output_commit)
+    assert output is not None
+    heads = Heads(txn)
+    for pipeline in list(list_pipelines(txn)):
+        _create(txn, pipeline, output, failed.output_branch, heads)
 
 
 def _cursor(txn: ReadTxn) -> int:
     return int.from_bytes(txn.get(Table.META, _CURSOR) or b"", "big")
 
 
-def _jobs_of_move(txn: ReadTxn, place: int, move: HeadMoved) -> Iterator[Job]:
-    if not move.new or txn.get(Table.COMMITS, bytes.fromhex(move.new)) is None:
-        return  # the branch was deleted, or the commit has been since
-    commit = get_commit(txn, move.new)
-    for pipeline in list(list_pipelines(txn)):
-        # An earlier commit got its job when the pipeline was created, if at all.
-        if place >= pipeline.since:
-            yield from _jobs_of_commit(txn, pipeline, commit, move.branch)
+def _follow(txn: WriteTxn, place: int, move: HeadMoved, heads: Heads) -> int:
+    """Create the jobs of one move; how many."""
+    commit = find_commit(txn, move.new) if move.new else None
+    if commit is None:
+        return 0  # the branch was deleted, or the commit has been since
+    # An earlier commit got its job when the pipeline was created, if at all.
+    concerned = [pipeline for pipeline in list_pipelines(txn) if place >= pipeline.since]
+    return sum(_create(txn, pipeline, commit, move.branch, heads) for pipeline in concerned)
 
 
-def _jobs_of_commit(txn: ReadTxn, pipeline: Pipeline, commit: Commit, branch: str) -> Iterator[Job]:
-    """The job that a commit on a branch triggers: other inputs are taken at their heads."""
-    if not any(i.repo == commit.repo and i.branch in {"", branch} for i in pipeline.inputs):
-        return
-    inputs: list[JobInput] = []
-    for item in pipeline.inputs:
-        if item.repo == commit.repo and item.branch in {"", branch}:
-            inputs.append(JobInput(item.name, item.repo, branch, commit.id))
-            continue
-        head = find_branch(txn, item.repo, item.branch or branch)
-        if head is None:
-            return  # an input without data: the job comes when the data does
-        inputs.append(JobInput(item.name, item.repo, head.name, head.head))
-    yield job_of(pipeline, tuple(inputs), pipeline.output_branch or branch)
+def _create(txn: WriteTxn, pipeline: Pipeline, commit: Commit, branch: str, heads: Heads) -> bool:
+    """Create the job that a commit triggers, if it does."""
+    if not fires(txn, pipeline, commit, branch):
+        return False
+    return _create_unasked(txn, pipeline, commit, branch, heads)
 
 
-def job_of(pipeline: Pipeline, inputs: tuple[JobInput, ...], output_branch: str) -> Job:
+def _create_unasked(
+    txn: WriteTxn, pipeline: Pipeline, commit: Commit, branch: str, heads: Heads
+) -> bool:
+    """The same, its trigger having been asked."""
+    found = find_input_set(txn, pipeline, commit, branch, heads)
+    if found is None:
+        return False
+    job = add_job(txn, job_of(pipeline, found.inputs, pipeline.output_branch or branch))
+    if job is not None and found.failed:
+        _end_unrunnable(txn, job, found)
+    return job is not None
+
+
+def _end_unrunnable(txn: WriteTxn, job: Job, found: InputSet) -> None:
+    publish_nothing(txn, job, found.failed)
+    ended = msgspec.structs.replace(
+        job, state=JobState.UNRUNNABLE, reason=found.failed, finished_ns=time.time_ns()
+    )
+    put_job(txn, ended)
+    make_unrunnable(txn, ended)
+
+
+def job_of(
+    pipeline: Pipeline, inputs: tuple[JobInput, ...], output_branch: str, *, rerun: int = 0
+) -> Job:
     """The one job of a pipeline version and input commits: its id follows from them."""
     identity = [pipeline.name, pipeline.version, pipeline.created_ns]
+    if rerun:
+        identity.append(rerun)
     seed = pack([*identity, [(i.name, i.repo, i.commit) for i in inputs], output_branch])
     return Job(
         id=blake3(seed, derive_key_context="pfslib 1 job").hexdigest(ID_SIZE),
@@ -99,4 +145,5 @@ def job_of(pipeline: Pipeline, inputs: tuple[JobInput, ...], output_branch: str)
         output_branch=output_branch,
         number=-1,
         created_ns=time.time_ns(),
+        rerun=rerun,
     )

@@ -9,6 +9,8 @@ from pfslib.api.store import Store
 from pfslib.commits.tags import add_tag
 from pfslib.kv.tables import Table, number_key
 from pfslib.model.encoding import pack
+from pfslib.model.work import Lease
+from pfslib.pipelines.ledger import queued_jobs
 from pfslib.pipelines.trigger import create_jobs
 from pfslib.testing.shell_pipelines import commit_files, shell_spec
 from pfslib.trees.hoststats import StatRow
@@ -32,6 +34,8 @@ def fill(store: Store, scratch: Path) -> Files:
     store.create_pipeline(shell_spec("copies", "data", "echo seen", "cp /pfs/data/* /pfs/out/"))
     commit_files(store, "data", {f"/{n}": random.randbytes(100 * n).hex() for n in range(1, 8)})
     store.run(runner="local", notice=lambda _: None)
+    store.update_pipeline(shell_spec("copies", "data", "echo seen", "cp /pfs/data/* /pfs/out/"))
+    store.run(runner="local", notice=lambda _: None)
     commit_files(store, "data", {"/queued": "its job is not run"})
     create_jobs(store.kv)
     store.create_repo("files", description="of all kinds")
@@ -54,6 +58,9 @@ def fill(store: Store, scratch: Path) -> Files:
         add_tag(txn, "files", "v1", other.commit.id)
         row = StatRow(b"name", 1, 2, 3, 4, b"ab")
         txn.put(Table.STATS, bytes(16) + row.name, pack([row]))
+        # What a killed run may leave:
+        (queued,) = queued_jobs(txn)
+        txn.put(Table.LEASES, bytes(32), pack(Lease(queued.id, "")))
         # What a killed gc may leave:
         txn.put(Table.CONDEMNED, random.randbytes(32), b"p")
         txn.put(Table.THINNED, number_key(0), b"")

@@ -16,7 +16,7 @@ from pfslib.kv.tables import Table
 from pfslib.model.encoding import unpack
 from pfslib.model.history import Commit, OpenCommit
 from pfslib.model.nodes import PIECE_MAX, Entry, Inner
-from pfslib.model.work import DatumRecord, DatumResult, Image
+from pfslib.model.work import DatumRecord, DatumResult, Image, Work
 from pfslib.trees.edit import Edit
 from pfslib.trees.nodestore import TreeCache, get_directory_node, get_piece_list
 
@@ -69,6 +69,8 @@ def _roots(txn: ReadTxn) -> Iterator[Entry]:
             yield output
     for _, value in txn.scan(Table.IMAGES):
         yield unpack(Image, value).root
+    for _, value in txn.scan(Table.WORKS):
+        yield unpack(Work, value).root
 
 
 def _walk(txn: ReadTxn, entry: Entry, names: Names) -> None:

@@ -57,6 +57,10 @@ class Patchwork:
         """Add a content at the end."""
         self._add(Segment(content, 0, content.size))
 
+    def append_part(self, content: Content, start: int, end: int) -> None:
+        """Add some bytes of a content at the end."""
+        self._add(Segment(content, start, end))
+
     def write(self, content: Content, offset: int) -> None:
         """Lay a content over what is there; a gap before it is filled with zeros."""
         if content.size == 0:

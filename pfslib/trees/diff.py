@@ -19,7 +19,13 @@ Difference = tuple[Parts, Entry | None, Entry | None]
 
 
 def diff(
-    txn: ReadTxn, old: Entry | None, new: Entry | None, cache: TreeCache, *, at: Parts = ()
+    txn: ReadTxn,
+    old: Entry | None,
+    new: Entry | None,
+    cache: TreeCache,
+    *,
+    at: Parts = (),
+    depth: int | None = None,
 ) -> Iterator[Difference]:
     """The files and links that differ between two entries, in path order.
 
@@ -29,6 +35,7 @@ def diff(
         new: What is there.
         cache: What is remembered of trees.
         at: Path of both.
+        depth: Directories with paths this long are told of as a whole, not looked into.
 
     Times are not compared. A file that became a directory is a file that is gone and files that
     are new. Cost: O(log n) nodes for each difference.
@@ -41,6 +48,9 @@ def diff(
             continue
         path, before, after = row
         if before is not None and after is not None and before.same_content(after):
+            continue
+        if len(path) == depth:
+            yield path, before, after
             continue
         file_before, directory_before = _by_kind(before)
         file_after, directory_after = _by_kind(after)

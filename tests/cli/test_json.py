@@ -94,14 +94,14 @@ JOB = {
     "created": TIME,
     "started": None,
     "finished": None,
-    "datums": {"total": 0, "processed": 0, "skipped": 0, "failed": 0},
+    "datums": {"total": 0, "processed": 0, "skipped": 0, "failed": 0, "recovered": 0},
 }
 DONE_JOB = {
     **JOB,
     "state": "success",
     "started": TIME,
     "finished": TIME,
-    "datums": {"total": 1, "processed": 1, "skipped": 0, "failed": 0},
+    "datums": {"total": 1, "processed": 1, "skipped": 0, "failed": 0, "recovered": 0},
 }
 OUTPUT_COMMIT = {
     **COMMIT,

@@ -21,14 +21,14 @@ from pfslib.chunks.split import PARAMETERS
 from pfslib.kv.memory import MemoryKV
 from pfslib.kv.store_dir import create_store
 from pfslib.kv.tables import LAST_TABLE, Table
-from pfslib.model import history, nodes, work
+from pfslib.model import history, inputs, nodes, work
 from pfslib.model.encoding import FORMAT_VERSION
 from pfslib.model.names import IMAGE_NAME_MAX
 from pfslib.model.nodes import INLINE_MAX, PIECE_MAX, Entry, Kind
 from pfslib.model.paths import COMPONENT_MAX, DEPTH_MAX
-from pfslib.model.work import DatumInput, JobInput, Pipeline, Transform
+from pfslib.model.work import JobInput, Pipeline, Transform
 from pfslib.pipelines.datum_run import LOG_BYTES_MAX
-from pfslib.pipelines.datums import datum_key
+from pfslib.pipelines.datums import DatumInput, datum_key, transform_stamp
 from pfslib.pipelines.trigger import job_of
 from pfslib.trees import edit, hoststats
 from pfslib.trees.directories import write_directory
@@ -36,7 +36,7 @@ from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.splitting import NODE_MAX
 
 PAGE = (Path(__file__).parents[2] / "docs/format.md").read_text("utf-8")
-NEVER_STORED = {"Content", "DatumInput"}
+NEVER_STORED = {"Content"}
 TIME, ORIGIN = 10**18, bytes(range(16))
 
 
@@ -65,7 +65,9 @@ def stored_records() -> list[type[msgspec.Struct]]:
         ]
 
     return [
-        kind for module in (nodes, history, work, edit, hoststats) for kind in records_of(module)
+        kind
+        for module in (nodes, history, inputs, work, edit, hoststats)
+        for kind in records_of(module)
     ]
 
 
@@ -208,12 +210,17 @@ def test_a_directory_can_be_encoded_from_the_page_alone(count: int):
 def test_derived_ids_and_keys_are_those_of_the_page():
     transform = Transform(cmd=("sh",), stdin=("true",), env=(("A", "b"),))
     seen = DatumInput("in", b"a/b", Entry(b"b", 0, 3, b"abc", TIME, ORIGIN))
-    fields = [["sh"], "", ["true"], [["A", "b"]], [], ""]
-    seed = msgspec.msgpack.encode([fields, "image", [["in", b"a/b", 0, 3, b"abc"]]])
-    by_page = blake3(seed, derive_key_context="pfslib 1 datum").digest()
-    assert datum_key(transform, "image", (seen,)) == by_page
-
     pipeline = Pipeline("p", transform, (), version=3, created_ns=TIME)
+    fields = [["sh"], "image", ["true"], [["A", "b"]], [], "", "", True]
+    seed = msgspec.msgpack.encode([fields, "", b""])
+    stamp = blake3(seed, derive_key_context="pfslib 1 transform").digest()
+    assert transform_stamp(pipeline, "image") == stamp
+    rows = [["in", b"a/b", 0, 3, b"abc", False, "", ""]]
+    by_page = blake3(
+        msgspec.msgpack.encode([stamp, rows]), derive_key_context="pfslib 1 datum"
+    ).digest()
+    assert datum_key(stamp, (seen,)) == by_page
+
     job = job_of(pipeline, (JobInput("in", "repo", "master", "0" * 32),), "out")
     seed = msgspec.msgpack.encode(["p", 3, TIME, [["in", "repo", "0" * 32]], "out"])
     assert job.id == blake3(seed, derive_key_context="pfslib 1 job").hexdigest(16)

@@ -10,6 +10,7 @@ import pytest
 
 from pfslib import Job, JobState, RunnerError, Session, StillNeededError, Store
 from pfslib.kv.tables import Table
+from pfslib.pipelines.runner import Confinement
 from pfslib.pipelines.sandbox_runner import SandboxRunner
 from pfslib.testing.shell_pipelines import commit_files, shell_spec
 
@@ -104,7 +105,7 @@ def test_a_failed_command_fails_the_job_with_code_and_log(store: Store, run: Run
     assert "code 7" in failed.reason
     assert "/ugly" in failed.reason
     assert [text for _, _, text in store.get_logs(failed.id)] == [b"looked at /pfs/data/ugly\n"]
-    (record,) = store.list_datum(failed.id)
+    (record,) = store.list_datum(failed.id, ran=True)
     assert record.exit_code == 7
     # Readable by the id that the job names, but not the branch's head and nobody's parent.
     broken = store.commit(f"picky@{failed.output_commit}")
@@ -387,7 +388,7 @@ class Refusing:
 
     name = "refusing"
 
-    def session(self, image: str | None, *, scratch: Path) -> Session:
+    def session(self, image: str | None, *, scratch: Path, confinement: Confinement) -> Session:
         if image:
             raise RunnerError("no images here")
         return SandboxRunner().session(None, scratch=scratch)

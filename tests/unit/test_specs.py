@@ -9,8 +9,17 @@ from typing import Any
 import pytest
 
 from pfslib import InvalidSpecError
+from pfslib.model.inputs import Combination, Cut, Incremental, Input
+from pfslib.model.spec_form import (
+    InputSpec,
+    PfsInput,
+    PipelineName,
+    PipelineSpec,
+    TransformSpec,
+    pipeline_schema,
+)
 from pfslib.model.specs import parse_specs, pipeline_of
-from pfslib.model.work import Input, Merge
+from pfslib.model.work import Merge
 
 POST = Path(__file__).parents[2] / "examples/go_stats/pipeline.json"
 
@@ -82,6 +91,16 @@ def test_a_caret_shows_where_it_is_not_json() -> None:
         ({"input": {"pfs": {"repo": "p", "glob": "/"}}}, "input"),
         ({"input": {"pfs": {"repo": "out", "glob": "/"}}}, "input.pfs.name"),
         ({"input": {"cross": []}}, "input.cross"),
+        ({"input": {"pfs": {"repo": "r", "glob": "/", "join_on": "$1"}}}, "input.pfs.join_on"),
+        ({"input": {"join": [{"pfs": {"repo": "r", "glob": "/"}}]}}, "input.join[0]"),
+        ({"input": {"cross": [{"pfs": {"repo": "r", "glob": "/"}}] * 2}}, "input.cross[1]"),
+        ({"input": {"cron": {"name": "t", "spec": "now and then"}}}, "input.cron.spec"),
+        ({"input": {"pfs": {"repo": "r", "glob": "/", "trigger": {}}}}, "input.pfs.trigger"),
+        ({"transform": {"cmd": ["sh"], "image": "No Such"}}, "transform.image"),
+        ({"transform": {"cmd": ["sh"], "image": "-v/:/host"}}, "transform.image"),
+        ({"resource_limits": {"memory": "much"}}, "resource_limits.memory"),
+        ({"spout": {}}, "spout"),
+        ({"egress": {"URL": "s3://bucket"}}, "egress.URL"),
         ({"input": None}, "input"),
         ({"inputs": []}, "input"),
         ({"datum_tries": 0}, "datum_tries"),
@@ -119,7 +138,43 @@ def test_old_methods_and_their_names() -> None:
 
     assert pipeline_of(old("reduce")).inputs[0].glob == "/*"
     assert pipeline_of(old("global")).inputs[0].glob == "/"
+    assert pipeline_of(old("map")).inputs[0].cut == Cut.LINES
+    assert pipeline_of(old("incremental_reduce")).inputs[0].incremental == Incremental.DIFF
     with pytest.raises(InvalidSpecError) as caught:
-        pipeline_of(old("map"))
+        pipeline_of(old("shuffle"))
     assert caught.value.field == "inputs[0].method"
     assert "reduce" in caught.value.hint
+
+
+def test_methods_in_two_words() -> None:
+    def old(**method: Any) -> Any:
+        inputs = [{"repo": {"name": "r"}, "method": method, "runEmpty": True, "lazy": True}]
+        document = {"pipeline": {"name": "p"}, "transform": {"cmd": ["sh"]}, "inputs": inputs}
+        return pipeline_of(document)
+
+    made = old(partition="FILE", incremental="DIFF")
+    assert made.inputs[0].incremental == Incremental.DIFF
+    assert made.inputs[0].run_empty
+    assert made.notes == ("inputs[0].lazy means nothing on one machine, and is passed over",)
+    assert old(partition="REPO").inputs[0].glob == "/"
+    assert old(partition="BLOCK", incremental="DIFF").inputs[0].cut == Cut.LINES
+
+
+def test_inputs_nest() -> None:
+    left, right = ({"pfs": {"repo": r, "glob": "/(*).csv", "join_on": "$1"}} for r in "lr")
+    document = spec(
+        input={"cross": [{"join": [left, right]}, {"cron": {"name": "t", "spec": "@every 60s"}}]}
+    )
+    pipeline = pipeline_of(document)
+    assert [item.repo for item in pipeline.inputs] == ["l", "r", "p_t"]
+    assert pipeline.combined == Combination("cross", (Combination("join", (0, 1)), 2))
+
+
+def test_the_same_as_typed_objects() -> None:
+    typed = PipelineSpec(
+        pipeline=PipelineName(name="p"),
+        transform=TransformSpec(cmd=["sh"]),
+        input=InputSpec(pfs=PfsInput(repo="r", glob="/*")),
+    )
+    assert pipeline_of(typed).inputs == pipeline_of(spec()).inputs
+    assert pipeline_schema()["$defs"]["PfsInput"]["properties"]["glob"] == {"type": "string"}

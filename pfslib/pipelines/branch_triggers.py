@@ -1,0 +1,125 @@
+"""Triggers of inputs: the head of a branch counts when enough has gathered since it last did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from pfslib.commits.branches import find_branch
+from pfslib.commits.refs import find_commit
+from pfslib.kv.protocol import ReadTxn, WriteTxn
+from pfslib.kv.tables import Table, name_key
+from pfslib.model.encoding import pack, unpack
+from pfslib.model.history import Commit
+from pfslib.model.inputs import Input, Trigger
+from pfslib.model.ticks import last_tick, next_tick
+from pfslib.model.work import Pipeline
+
+_PREFIX = b"trigger:"
+
+
+class _Fired(msgspec.Struct, array_like=True, frozen=True):
+    """When a trigger last fired, and for which commit."""
+
+    commit: str
+    when_ns: int
+
+
+def fires(txn: WriteTxn, pipeline: Pipeline, commit: Commit, branch: str) -> bool:
+    """Whether a new head counts for a pipeline; remembered if it does.
+
+    It does at once unless all inputs of the branch have triggers.
+    """
+    items = [
+        item for item in pipeline.inputs if item.repo == commit.repo and item.branch in {"", branch}
+    ]
+    if commit.error or not items or any(item.trigger is None for item in items):
+        return True
+    now_ns = time.time_ns()
+    due = [item for item in items if _is_due(txn, pipeline, item, commit, now_ns)]
+    for item in due:
+        _remember(txn, pipeline, item, commit, now_ns)
+    return bool(due)
+
+
+def fired_commit(txn: ReadTxn, pipeline: Pipeline, item: Input) -> Commit | None:
+    """The commit for which an input's trigger last fired."""
+    fired = _find(txn, pipeline, item)
+    return find_commit(txn, fired.commit) if fired.commit else None
+
+
+def due_by_clock(txn: ReadTxn, pipeline: Pipeline, now_ns: int) -> Iterator[tuple[Input, Commit]]:
+    """The inputs whose trigger is due by its own clock, with the head that counts now."""
+    for item in pipeline.inputs:
+        if item.trigger is None or not item.trigger.cron:
+            continue
+        head = find_branch(txn, item.repo, item.branch)
+        fired = _find(txn, pipeline, item)
+        if head is None or head.head == fired.commit:
+            continue
+        since_ns = fired.when_ns or pipeline.created_ns
+        commit = find_commit(txn, head.head)
+        if commit is not None and last_tick(item.trigger.cron, since_ns, now_ns) is not None:
+            yield item, commit
+
+
+def next_by_clock(txn: ReadTxn, pipeline: Pipeline) -> Iterator[int]:
+    """When triggers tick next."""
+    for item in pipeline.inputs:
+        if item.trigger is not None and item.trigger.cron:
+            fired = _find(txn, pipeline, item)
+            yield next_tick(item.trigger.cron, fired.when_ns or pipeline.created_ns)
+
+
+def fire(txn: WriteTxn, pipeline: Pipeline, item: Input, commit: Commit, now_ns: int) -> None:
+    """Remember that a trigger has fired."""
+    _remember(txn, pipeline, item, commit, now_ns)
+
+
+def forget_triggers(txn: WriteTxn, pipeline: str) -> None:
+    """Forget what the triggers of a pipeline did: it is deleted."""
+    for key, _ in list(txn.scan(Table.META, prefix=_PREFIX + name_key(pipeline) + b"\0")):
+        txn.delete(Table.META, key)
+
+
+def _is_due(txn: ReadTxn, pipeline: Pipeline, item: Input, commit: Commit, now_ns: int) -> bool:
+    trigger = item.trigger
+    assert trigger is not None
+    fired = _find(txn, pipeline, item)
+    conditions = list(_conditions(txn, trigger, fired, commit, pipeline.created_ns, now_ns))
+    return bool(conditions) and (all if trigger.every else any)(conditions)
+
+
+def _conditions(
+    txn: ReadTxn, trigger: Trigger, fired: _Fired, commit: Commit, created_ns: int, now_ns: int
+) -> Iterator[bool]:
+    """Whether each condition of a trigger holds; those of its own clock are not looked at here."""
+    if trigger.size:
+        yield sum(new.added_bytes for new in _since(txn, fired, commit)) >= trigger.size
+    if trigger.commits:
+        yield sum(1 for _ in _since(txn, fired, commit)) >= trigger.commits
+    if trigger.rate_limit:
+        last_ns = fired.when_ns or created_ns
+        yield last_tick(trigger.rate_limit, last_ns, now_ns) is not None
+
+
+def _since(txn: ReadTxn, fired: _Fired, commit: Commit | None) -> Iterator[Commit]:
+    """The commits since a trigger fired, newest first."""
+    while commit is not None and commit.id != fired.commit:
+        yield commit
+        commit = find_commit(txn, commit.parent) if commit.parent else None
+
+
+def _key(pipeline: Pipeline, item: Input) -> bytes:
+    return _PREFIX + name_key(pipeline.name, item.name)
+
+
+def _find(txn: ReadTxn, pipeline: Pipeline, item: Input) -> _Fired:
+    value = txn.get(Table.META, _key(pipeline, item))
+    return unpack(_Fired, value) if value is not None else _Fired("", 0)
+
+
+def _remember(txn: WriteTxn, pipeline: Pipeline, item: Input, commit: Commit, now_ns: int) -> None:
+    txn.put(Table.META, _key(pipeline, item), pack(_Fired(commit.id, now_ns)))

@@ -1,0 +1,196 @@
+"""1.3's incremental methods: a job is shown what was added since the one before, and adds to it.
+
+Such a job has one datum, for all that is new: its command finds the output before at /pfs/prev, and
+what it writes is appended to that output, or with `overwrite` takes the place of it, file by file.
+So the output depends on the commits in between, and there is nothing to be skipped but the same
+step taken again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+import msgspec
+
+from pfslib.commits.branches import find_branch
+from pfslib.commits.refs import find_commit
+from pfslib.kv.protocol import KV, ReadTxn
+from pfslib.model.inputs import Incremental, Input
+from pfslib.model.nodes import PIECE_MAX, Content, Entry
+from pfslib.model.work import Job, Merge, Pipeline
+from pfslib.pipelines.datum_view import PREV
+from pfslib.pipelines.datums import DatumInput, datum_key, shape_stamp, transform_stamp
+from pfslib.pipelines.ledger import find_result
+from pfslib.pipelines.line_slices import digest_of_part
+from pfslib.pipelines.merging import Merged
+from pfslib.pipelines.orders import of_parts
+from pfslib.pipelines.plan import Base, Known, Plan, Task, roots_of
+from pfslib.pipelines.works import find_work
+from pfslib.trees.assemble import Patchwork, assemble
+from pfslib.trees.contents import ContentWriter, iter_pieces
+from pfslib.trees.diff import diff
+from pfslib.trees.edit import Edit, Op
+from pfslib.trees.filereader import read_content
+from pfslib.trees.lookup import find_entry
+from pfslib.trees.nodestore import TreeCache
+from pfslib.trees.walk import Parts, walk
+
+_BLOCK = 1 << 18
+
+
+def is_incremental(pipeline: Pipeline) -> bool:
+    """Whether an input of a pipeline is shown by what was added to it."""
+    return any(item.incremental for item in pipeline.inputs)
+
+
+def plan_addition(
+    txn: ReadTxn, pipeline: Pipeline, job: Job, image_digest: str, cache: TreeCache
+) -> Plan:
+    """The one datum of a job: all that was added since the job before. Cost: in what was added."""
+    stamp = transform_stamp(pipeline, image_digest)
+    shape = shape_stamp(pipeline.inputs, pipeline.combined)
+    base = _base(txn, pipeline, job, stamp, shape)
+    old = roots_of(txn, base.work.inputs) if base.work is not None else []
+    seen: list[DatumInput] = []
+    for item, before, after in zip_longest(pipeline.inputs, old, roots_of(txn, job.inputs)):
+        seen.extend(_shown(txn, item, before, after, cache))
+    empty = not any(not item.nothing for item in seen)
+    if empty and not any(item.run_empty for item in pipeline.inputs):
+        return Plan(base, stamp, shape, 0, [], [], [], is_addition=True)
+    if base.root is not None:
+        seen.append(DatumInput(PREV, b"", base.root, nothing=not base.root.files))
+    datum = tuple(seen)
+    key = datum_key(stamp, datum)
+    order = of_parts(())
+    forced = pipeline.every_job or job.forced is None or key in (job.forced or ())
+    result = None if forced else find_result(txn, key)
+    why = base.why_not or f"there is something new since job {base.work.job}" if base.work else ""
+    tasks = [] if result else [Task(0, order, datum, key, why or "no job was before this one")]
+    known = [Known(order, key, result.output)] if result else []
+    return Plan(base, stamp, shape, 1, [], known, tasks, is_addition=True)
+
+
+def add_output(
+    kv: KV,
+    base: Entry | None,
+    outputs: Sequence[Entry],
+    pipeline: Pipeline,
+    cache: TreeCache,
+    writer: ContentWriter,
+) -> Merged:
+    """The edits that add what was written to the output before.
+
+    Args:
+        kv: The store.
+        base: Root of the output before; None when there is none.
+        outputs: What was written.
+        pipeline: Says whether to append to the files or to replace them.
+        cache: What is remembered of trees.
+        writer: Takes contents that are new because they were appended to one another.
+    """
+    edits: list[Edit] = []
+    with kv.read() as txn:
+        for output in outputs:
+            for path, entry in walk(txn, output, cache):
+                if entry.is_dir:
+                    continue
+                old = find_entry(txn, base, path, cache) if base is not None else None
+                appends = pipeline.output_merge == Merge.APPEND and entry.is_file
+                if appends and old is not None and old.is_file:
+                    parts = Patchwork()
+                    for part in (old, entry):
+                        parts.append(Content(part.size, part.content))
+                    content = assemble(txn, parts, writer, cache)
+                    edits.append(
+                        Edit(
+                            Op.PUT,
+                            path,
+                            msgspec.structs.replace(entry, size=content.size, content=content.ref),
+                        )
+                    )
+                else:
+                    edits.append(Edit(Op.PUT, path, entry))
+    return Merged(edits, [])
+
+
+def _base(txn: ReadTxn, pipeline: Pipeline, job: Job, stamp: bytes, shape: bytes) -> Base:
+    head = find_branch(txn, job.pipeline, job.output_branch)
+    if head is None:
+        return Base("", None, None, "no job was before this one")
+    commit, work = find_commit(txn, head.head), find_work(txn, head.head)
+    assert commit is not None
+    if work is None or job.forced is None:
+        return Base(head.head, None, None, "it begins anew")
+    if work.shape != shape or (work.stamp != stamp and not pipeline.keeps_results):
+        return Base(head.head, None, None, "the transform, its image or the inputs have changed")
+    if any(find_commit(txn, item.commit) is None for item in work.inputs):
+        return Base(head.head, None, None, "an input commit of the job before was deleted")
+    return Base(head.head, commit.root, work)
+
+
+def _shown(
+    txn: ReadTxn, item: Input, before: Entry | None, after: Entry, cache: TreeCache
+) -> Iterator[DatumInput]:
+    """What the command sees of one input."""
+    found = False
+    if item.incremental == Incremental.NONE or before is None or before.same_content(after):
+        parts: Iterator[DatumInput] = iter(
+            [DatumInput(item.name, b"", after)] if after.files else []
+        )
+    elif item.incremental == Incremental.FULL:
+        parts = (
+            DatumInput(item.name, b"/".join(path), entry)
+            for path, _, entry in diff(txn, before, after, cache, depth=1)
+            if entry is not None
+        )
+    else:
+        parts = (
+            _added(txn, item, path, old, new, cache)
+            for path, old, new in diff(txn, before, after, cache)
+            if new is not None
+        )
+    for part in parts:
+        found = True
+        yield part
+    if not found:
+        yield DatumInput(item.name, b"", after, nothing=True)
+
+
+def _added(
+    txn: ReadTxn, item: Input, path: Parts, old: Entry | None, new: Entry, cache: TreeCache
+) -> DatumInput:
+    """What was added to a file: its end, if it begins as it was before; else all of it."""
+    name = b"/".join(path)
+    if old is None or not (old.is_file and new.is_file) or not 0 < old.size < new.size:
+        return DatumInput(item.name, name, new)
+    if not _begins_with(txn, new, old, cache):
+        return DatumInput(item.name, name, new)
+    content = Content(new.size, new.content)
+    digest = digest_of_part(txn, content, old.size, new.size, cache)
+    return DatumInput(item.name, name, new, start=old.size, end=new.size, digest=digest)
+
+
+def _begins_with(txn: ReadTxn, whole: Entry, begin: Entry, cache: TreeCache) -> bool:
+    """Whether a file begins as another, smaller one. Pieces that both have are not read."""
+    at = 0
+    if begin.size > PIECE_MAX:
+        pairs = zip(
+            iter_pieces(txn, begin.content, cache),
+            iter_pieces(txn, whole.content, cache),
+            strict=False,
+        )
+        for ours, theirs in pairs:
+            if ours != theirs:
+                break
+            at += ours.size
+    while at < begin.size:
+        end = min(at + _BLOCK, begin.size)
+        first, second = (
+            read_content(txn, Content(file.size, file.content), at, end, cache)
+            for file in (begin, whole)
+        )
+        if first != second:
+            return False
+        at = end
+    return True

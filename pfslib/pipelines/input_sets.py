@@ -1,0 +1,167 @@
+"""Which commits go together: those of one job must not come from different states of one branch.
+
+When the outputs of two pipelines are joined, and both were made from commits of one repo, a job
+reads those that were made from the same commit: the first to arrive waits for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from pfslib.commits.branches import find_branch
+from pfslib.commits.provenance import provenance
+from pfslib.commits.reflog import read_moves
+from pfslib.commits.refs import find_commit
+from pfslib.kv.protocol import ReadTxn
+from pfslib.kv.tables import Table, name_prefix
+from pfslib.model.history import Commit, HeadMoved
+from pfslib.model.inputs import Input
+from pfslib.model.work import JobInput, Pipeline
+from pfslib.pipelines.branch_triggers import fired_commit
+
+_Sources = Mapping[tuple[str, str], Commit]
+
+
+class InputSet(NamedTuple):
+    """The commits of one job."""
+
+    inputs: tuple[JobInput, ...]
+    failed: str = ""
+    """Why it cannot run: which of them is the output of a failed job. Empty when it can."""
+
+
+class Heads:
+    """The heads of branches as they were at a place in the reflog, which moves on.
+
+    Args:
+        txn: The state to read.
+        place: Moves from here on have not happened yet; None for now.
+    """
+
+    def __init__(self, txn: ReadTxn, place: int | None = None) -> None:
+        self._txn = txn
+        self._heads: dict[tuple[str, str], str] = {}
+        if place is not None:
+            for _, move in read_moves(txn, place):
+                self._heads.setdefault((move.repo, move.branch), move.old)
+
+    def move(self, move: HeadMoved) -> None:
+        """Go on beyond a move."""
+        self._heads[move.repo, move.branch] = move.new
+
+    def find(self, repo: str, branch: str) -> Commit | None:
+        """The head of a branch; None when there is none."""
+        head = self._heads.get((repo, branch))
+        if head is None:
+            found = find_branch(self._txn, repo, branch)
+            head = found.head if found is not None else ""
+        return find_commit(self._txn, head) if head else None
+
+
+def reads(item: Input, repo: str, branch: str) -> bool:
+    """Whether an input is of a branch."""
+    return item.repo == repo and item.branch in {"", branch}
+
+
+def find_input_set(
+    txn: ReadTxn, pipeline: Pipeline, commit: Commit, branch: str, heads: Heads
+) -> InputSet | None:
+    """The commits that a pipeline reads together with one that has just become a head.
+
+    Args:
+        txn: The state to read.
+        pipeline: What reads them.
+        commit: The commit, or the output of a failed job that would have become a head.
+        branch: The branch that it is the head of.
+        heads: Where the other branches stand.
+
+    Returns:
+        None when it is not read, or when one of the others is not there yet.
+    """
+    if not any(reads(item, commit.repo, branch) for item in pipeline.inputs):
+        return None
+    chosen = {**_sources(txn, commit), (commit.repo, branch): commit}
+    inputs: list[JobInput] = []
+    failed = commit.error and _of_failed(commit)
+    for item in pipeline.inputs:
+        if reads(item, commit.repo, branch):
+            inputs.append(JobInput(item.name, item.repo, branch, commit.id))
+            continue
+        other = item.branch or branch
+        found = _matching(txn, pipeline, item, other, chosen, heads)
+        if found is None:
+            return None
+        failed = failed or (found.error and _of_failed(found))
+        inputs.append(JobInput(item.name, item.repo, other, found.id))
+        chosen |= _sources(txn, found)
+    return InputSet(tuple(inputs), failed)
+
+
+def _matching(
+    txn: ReadTxn,
+    pipeline: Pipeline,
+    item: Input,
+    branch: str,
+    chosen: _Sources,
+    heads: Heads,
+) -> Commit | None:
+    """The newest commit of a branch that goes with others; else a failed one that would have."""
+    head = heads.find(item.repo, branch)
+    if item.trigger is not None:
+        head = fired_commit(txn, pipeline, item)
+    for commit in _ancestors(txn, head):
+        match = _compare(_sources(txn, commit), chosen)
+        if match == 0:
+            return commit
+        if match < 0:
+            break
+    for commit in _failed_outputs(txn, item.repo):
+        match = _compare(_sources(txn, commit), chosen)
+        if match == 0 and _shares(_sources(txn, commit), chosen):
+            return commit
+        if match < 0:
+            break
+    return None
+
+
+def _ancestors(txn: ReadTxn, commit: Commit | None) -> Iterator[Commit]:
+    while commit is not None:
+        yield commit
+        commit = find_commit(txn, commit.parent) if commit.parent else None
+
+
+def _failed_outputs(txn: ReadTxn, repo: str) -> Iterator[Commit]:
+    """The outputs of failed jobs, newest first."""
+    for _, commit_id in txn.scan(Table.POSITIONS, prefix=name_prefix(repo, ""), reverse=True):
+        commit = find_commit(txn, commit_id.hex())
+        if commit is not None and commit.error:
+            yield commit
+
+
+def _sources(txn: ReadTxn, commit: Commit) -> dict[tuple[str, str], Commit]:
+    """The commit and all that it was made from, by branch."""
+    found = {(commit.repo, commit.branch): commit}
+    for link in provenance(txn, commit):
+        source = find_commit(txn, link.id)
+        if source is not None:
+            found[source.repo, source.branch] = source
+    return found
+
+
+def _shares(one: _Sources, other: _Sources) -> bool:
+    return bool(one.keys() & other.keys())
+
+
+def _compare(one: _Sources, other: _Sources) -> int:
+    """0 when two sets of sources agree; else less than 0 if the first has an older one."""
+    differ = [
+        one[key].number - other[key].number
+        for key in one.keys() & other.keys()
+        if one[key].id != other[key].id
+    ]
+    return min(differ, default=0) or (1 if differ else 0)
+
+
+def _of_failed(commit: Commit) -> str:
+    return f"its input {commit.repo}@{commit.id} is the output of a job that failed: {commit.error}"

@@ -1,0 +1,99 @@
+"""What is asked of jobs: to end before their time, or to run again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+import msgspec
+
+from pfslib.kv.protocol import ReadTxn, WriteTxn
+from pfslib.model.errors import ConflictError, InvalidInputError
+from pfslib.model.work import DatumRecord, Job, JobState
+from pfslib.pipelines.claims import is_void
+from pfslib.pipelines.job_outputs import publish_nothing
+from pfslib.pipelines.ledger import add_job, get_pipeline, list_datums, list_jobs, put_job
+from pfslib.pipelines.trigger import job_of, make_unrunnable
+
+
+def cancel_job(txn: WriteTxn, job: Job, reason: str = "it was cancelled") -> Job:
+    """Have a job end, killed: at once if nobody runs it, else as soon as who runs it notices.
+
+    Raises:
+        ConflictError: It is over.
+    """
+    if JobState(job.state).finished:
+        raise ConflictError(
+            f"job {job.id} is over: {job.state}", hint=f"`pfs rerun-job {job.id}` runs it again"
+        )
+    if job.state != JobState.CREATED and not is_void(job):
+        job = msgspec.structs.replace(job, cancel=True)
+        put_job(txn, job)
+        return job
+    publish_nothing(txn, job, reason)
+    job = msgspec.structs.replace(
+        job, state=JobState.KILLED, reason=reason, finished_ns=time.time_ns()
+    )
+    put_job(txn, job)
+    make_unrunnable(txn, job)
+    return job
+
+
+def rerun_job(txn: WriteTxn, job: Job, *, forced: tuple[bytes, ...] | None = ()) -> Job:
+    """Make a job for the same input commits as one that is over.
+
+    Args:
+        txn: The change to make it in.
+        job: The job to run again.
+        forced: Keys of the datums that run though they have a result; None for all of them.
+
+    Raises:
+        ConflictError: It is not over, or a later one has taken its place on the output branch.
+    """
+    if not JobState(job.state).finished:
+        raise ConflictError(f"job {job.id} is not over: {job.state}")
+    pipeline = get_pipeline(txn, job.pipeline)
+    latest = next(
+        other
+        for other in list_jobs(txn)
+        if (other.pipeline, other.output_branch) == (job.pipeline, job.output_branch)
+    )
+    if latest.id != job.id:
+        raise ConflictError(
+            f"job {latest.id} came after job {job.id}: its output is what the branch "
+            f"{job.output_branch} of repo {job.pipeline} holds, or will hold",
+            hint=f"`pfs rerun-job {latest.id}`",
+        )
+    again = job_of(pipeline, job.inputs, job.output_branch, rerun=job.rerun + 1)
+    added = add_job(txn, msgspec.structs.replace(again, forced=forced))
+    assert added is not None
+    return added
+
+
+def find_datums(txn: ReadTxn, job: Job, names: Collection[str]) -> tuple[bytes, ...]:
+    """The keys of some datums of a job, named by key, the beginning of it, or an input path.
+
+    Raises:
+        InvalidInputError: One names none.
+    """
+    found: list[bytes] = []
+    records = list(list_datums(txn, job.id))
+    for name in names:
+        keys = {record.key for record in records if is_named(record, name)}
+        if not keys:
+            raise InvalidInputError(
+                f"job {job.id} ran no datum {name!r}", hint=f"`pfs list-datum {job.id}` lists them"
+            )
+        found.extend(sorted(keys))
+    return tuple(found)
+
+
+def is_named(record: DatumRecord, name: str) -> bool:
+    """Whether a datum is meant by a key, the beginning of one, or a path that it sees."""
+    paths = {
+        text
+        for seen in record.inputs
+        for path in [seen.path.decode("utf-8", "surrogateescape")]
+        for text in (f"/{path}", f"{seen.name}:/{path}")
+    }
+    return name in paths or (len(name) >= 4 and record.key.hex().startswith(name))  # noqa: PLR2004 - as ids

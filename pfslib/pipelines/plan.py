@@ -1,0 +1,192 @@
+"""What a job has to do: the datums that are not as they were in the job before, and why.
+
+The job before is the one that made the head of the output branch. Its datums are known by their
+order names and keys, so only what differs between its input commits and the new ones is looked at.
+Without such a job, or when the transform or the inputs of the spec are not the same, all are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from pfslib.commits.branches import find_branch
+from pfslib.commits.refs import find_commit
+from pfslib.kv.protocol import ReadTxn
+from pfslib.model.nodes import Entry
+from pfslib.model.work import Job, JobInput, Pipeline, Work
+from pfslib.pipelines.combine import Datums
+from pfslib.pipelines.datums import Change, Datum, datum_key, shape_stamp, transform_stamp
+from pfslib.pipelines.ledger import find_result
+from pfslib.pipelines.works import WorkTree, find_work
+from pfslib.trees.nodestore import TreeCache
+
+
+class Base(msgspec.Struct, frozen=True):
+    """The output that a job's own follows."""
+
+    commit: str
+    """Id; empty when it is the first."""
+
+    root: Entry | None
+    work: Work | None
+    """How it came about, if the job can be compared with that."""
+
+    why_not: str = ""
+    """Why it cannot be."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """A datum that has to run."""
+
+    number: int
+    """Its place among the datums of the job."""
+
+    order: bytes
+    datum: Datum
+    key: bytes
+    why: str
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A datum that is not what it was, but has a result."""
+
+    order: bytes
+    key: bytes
+    output: Entry
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What becomes of the datums of the base, to make those of the job."""
+
+    base: Base
+    stamp: bytes
+    shape: bytes
+    total: int
+    gone: list[bytes]
+    """Order names of datums that are no more."""
+
+    known: list[Known]
+    tasks: list[Task]
+    is_addition: bool = False
+    """Whether what is written is added to the output before, as by 1.3's incremental methods."""
+
+    @property
+    def keeps_base(self) -> bool:
+        """Whether the output is made from the one before."""
+        return self.base.work is not None
+
+
+class Planner:
+    """Plans one job, in one state of the store."""
+
+    def __init__(
+        self,
+        txn: ReadTxn,
+        pipeline: Pipeline,
+        job: Job,
+        image_digest: str,
+        cache: TreeCache,
+    ) -> None:
+        self._txn = txn
+        self._pipeline = pipeline
+        self._job = job
+        self._datums = Datums(txn, pipeline.inputs, pipeline.combined, cache)
+        self._roots = roots_of(txn, job.inputs)
+        self._stamp = transform_stamp(pipeline, image_digest)
+        self._shape = shape_stamp(pipeline.inputs, pipeline.combined)
+        self._cache = cache
+        self._gone: list[bytes] = []
+        self._known: list[Known] = []
+        self._tasks: list[Task] = []
+        self._shift = 0
+
+    def plan(self) -> Plan:
+        """The plan. Cost: in the datums that are new, changed or gone, if there is a base."""
+        base = self._base()
+        before = WorkTree(self._txn, base.work, self._cache)
+        if base.work is None:
+            for number, (order, datum) in enumerate(self._datums.rows(self._roots)):
+                self._add(number, order, datum, base.why_not)
+            total = len(self._tasks) + len(self._known)
+        else:
+            for change in self._changes(base.work, before):
+                self._apply(change, before, base.work)
+            total = before.total + self._shift
+        return Plan(base, self._stamp, self._shape, total, self._gone, self._known, self._tasks)
+
+    def _base(self) -> Base:
+        head = find_branch(self._txn, self._job.pipeline, self._job.output_branch)
+        if head is None:
+            return Base("", None, None, "no job was before this one")
+        commit = find_commit(self._txn, head.head)
+        assert commit is not None
+        work = find_work(self._txn, head.head)
+        why_not = self._why_not(work)
+        return Base(head.head, commit.root, None if why_not else work, why_not)
+
+    def _why_not(self, work: Work | None) -> str:
+        if work is None:
+            return "the output before was not made by a job"
+        if work.shape != self._shape:
+            return "the inputs of the spec have changed"
+        if work.stamp != self._stamp and not self._pipeline.keeps_results:
+            return "the transform or its image has changed"
+        if self._pipeline.every_job or self._job.forced is None:
+            return "every datum is to run again"
+        if any(find_commit(self._txn, item.commit) is None for item in work.inputs):
+            return "an input commit of the job before was deleted"
+        return ""
+
+    def _changes(self, work: Work, before: WorkTree) -> Iterator[Change]:
+        """What differs, and what is to run again though it does not; in order."""
+        changes = self._datums.changes(roots_of(self._txn, work.inputs), self._roots)
+        again = {order for order, _ in before.again()}
+        forced = set(self._job.forced or ())
+        if not again and not forced:
+            return iter(changes)
+        found = {change.order: change for change in changes}
+        for order, datum in self._datums.rows(self._roots):
+            if order not in found and (order in again or before.key(order) in forced):
+                found[order] = Change(order, datum, datum)
+        return iter(sorted(found.values(), key=lambda change: change.order))
+
+    def _apply(self, change: Change, before: WorkTree, work: Work) -> None:
+        order, _, datum = change
+        old = before.key(order)
+        number = before.number(order) + self._shift
+        if datum is None:
+            if old is not None:
+                self._gone.append(order)
+                self._shift -= 1
+            return
+        if old is None:
+            self._shift += 1
+            why = f"it is new: job {work.job} had nothing in its place"
+        elif change.old is change.new:
+            why = f"it failed, and was recovered, in job {work.job}"
+        else:
+            why = f"what it sees is not what it was in job {work.job}"
+        self._add(number, order, datum, why)
+
+    def _add(self, number: int, order: bytes, datum: Datum, why: str) -> None:
+        key = datum_key(self._stamp, datum)
+        forced = self._job.forced is None or key in self._job.forced
+        if forced:
+            why = "it was asked to run again"
+        result = None if forced or self._pipeline.every_job else find_result(self._txn, key)
+        if result is not None:
+            self._known.append(Known(order, key, result.output))
+        else:
+            self._tasks.append(Task(number, order, datum, key, why))
+
+
+def roots_of(txn: ReadTxn, inputs: Iterable[JobInput]) -> Sequence[Entry]:
+    """The roots of the commits that a job reads."""
+    roots = []
+    for item in inputs:
+        commit = find_commit(txn, item.commit)
+        assert commit is not None
+        roots.append(commit.root)
+    return roots

@@ -1,0 +1,144 @@
+"""What the jobs of one engine run share: sessions, the mount of inputs, scratch space."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkdtemp
+from types import TracebackType
+from typing import Protocol, Self
+
+from pfslib.kv.process import is_alive
+from pfslib.model.errors import MountError
+from pfslib.model.work import Pipeline
+from pfslib.mounts.mountinfo import is_alive as is_mount_alive
+from pfslib.mounts.mounting import Mounted, mount
+from pfslib.pipelines.runner import Confinement, Runner, Session
+
+SCRATCH = "scratch"
+
+ChooseRunner = Callable[[Pipeline, Path], Runner]
+"""Gives the runner of a pipeline; the path is where every tree of the store is mounted by key."""
+
+
+class ShownTrees(Protocol):
+    """Every tree of the store as a directory, by the key of its root node."""
+
+    @property
+    def path(self) -> Path:
+        """Where they are."""
+        ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether they can be read."""
+        ...
+
+    def unmount(self) -> None:
+        """Take them away.
+
+        Raises:
+            MountError: They would not go.
+        """
+        ...
+
+
+class _MountedTrees:
+    """They are mounted."""
+
+    def __init__(self, store_dir: Path) -> None:
+        self._mounted: Mounted = mount(store_dir, "roots", None, fsname=f"pfs:{store_dir}")
+        self.path = self._mounted.path
+
+    @property
+    def alive(self) -> bool:
+        return is_mount_alive(self.path)
+
+    def unmount(self) -> None:
+        self._mounted.unmount()
+
+
+class Workshop:
+    """A context manager; made when an engine run begins, and gone with it."""
+
+    def __init__(
+        self,
+        store_dir: Path,
+        choose_runner: ChooseRunner,
+        owner: str,
+        show: Callable[[Path], ShownTrees] = _MountedTrees,
+    ) -> None:
+        self._show = show
+        self._store_dir = store_dir
+        self._choose_runner = choose_runner
+        self._sessions: dict[tuple[str, str, Confinement], Session] = {}
+        self._shown: ShownTrees | None = None
+        self.scratch = scratch_of(store_dir, owner)
+
+    def __enter__(self) -> Self:
+        _sweep(self._store_dir / SCRATCH)
+        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        try:
+            self.start_over()
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def session(self, pipeline: Pipeline) -> Session:
+        """The session for a pipeline's image, made when first needed."""
+        runner = self._choose_runner(pipeline, self.trees().path)
+        transform = pipeline.transform
+        confinement = Confinement(
+            user=transform.user,
+            network=transform.network,
+            cpu_limit=transform.cpu_limit,
+            memory_limit=transform.memory_limit,
+        )
+        key = (runner.name, transform.image, confinement)
+        if key not in self._sessions:
+            place = Path(mkdtemp(prefix="session-", dir=self.scratch))
+            image = transform.image or None
+            self._sessions[key] = runner.session(image, scratch=place, confinement=confinement)
+        return self._sessions[key]
+
+    def start_over(self) -> None:
+        """Give up what may be broken; it is made again when it is needed."""
+        self.close_sessions()
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            with suppress(MountError):
+                shown.unmount()
+
+    def close_sessions(self) -> None:
+        """Kill what still runs in them; new ones are made when they are needed."""
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
+
+    def trees(self) -> ShownTrees:
+        """Every tree of the store, from the first use on."""
+        if self._shown is None:
+            self._shown = self._show(self._store_dir)
+        return self._shown
+
+
+def scratch_of(store_dir: Path, owner: str) -> Path:
+    """Where an engine run lays out its work."""
+    return store_dir / SCRATCH / owner.replace("/", "~")
+
+
+def _sweep(scratch: Path) -> None:
+    """Remove what dead processes left behind."""
+    if scratch.is_dir():
+        for folder in scratch.iterdir():
+            if is_alive(folder.name.partition("~")[0]) is False:
+                shutil.rmtree(folder, ignore_errors=True)
