@@ -11,6 +11,7 @@ from pfslib.cli.output import print_documents, say, whisper
 from pfslib.cli.pipelines import file_option, read_spec, tell_notes
 from pfslib.cli.running import jobs_cause, pipelines_cause, run_triggered
 from pfslib.cli.session import TEXT, Command, Session, runs_jobs
+from pfslib.model.work import Pipeline
 
 
 @click.command(cls=Command)
@@ -48,6 +49,7 @@ def rerun_pipeline(session: Session, name: str, *, reprocess: bool) -> None:
     """Process the heads of a pipeline's inputs again."""
     with session.open() as store:
         pipeline = store.rerun_pipeline(name, reprocess=reprocess)
+        _show(session, pipeline)
         run_triggered(session, store, pipelines_cause([pipeline]))
 
 
@@ -57,7 +59,7 @@ def rerun_pipeline(session: Session, name: str, *, reprocess: bool) -> None:
 def stop_pipeline(session: Session, name: str) -> None:
     """Begin no more jobs of a pipeline; they are queued."""
     with session.open() as store:
-        store.stop_pipeline(name)
+        _show(session, store.stop_pipeline(name))
 
 
 @click.command(cls=Command)
@@ -68,6 +70,7 @@ def start_pipeline(session: Session, name: str) -> None:
     """Let the jobs of a stopped pipeline run."""
     with session.open() as store:
         pipeline = store.start_pipeline(name)
+        _show(session, pipeline)
         run_triggered(session, store, pipelines_cause([pipeline]))
 
 
@@ -80,7 +83,14 @@ def tick_pipeline(session: Session, name: str) -> None:
     with session.open() as store:
         if not store.run_cron(name):
             whisper(f"pipeline {name} has no cron input")
-        run_triggered(session, store, pipelines_cause([store.inspect_pipeline(name)]))
+        pipeline = store.inspect_pipeline(name)
+        _show(session, pipeline)
+        run_triggered(session, store, pipelines_cause([pipeline]))
+
+
+def _show(session: Session, pipeline: Pipeline) -> None:
+    if session.as_json:
+        print_documents([pipeline_document(pipeline)])
 
 
 @click.command(cls=Command)
@@ -90,7 +100,9 @@ def cancel_job(session: Session, job: str) -> None:
     """End a job before its time."""
     with session.open() as store:
         ended = store.cancel_job(job)
-        if ended.cancel:
+        if session.as_json:
+            print_documents([job_document(ended)])
+        elif ended.cancel:
             say(f"pfs: job {ended.id} ends as soon as the process that runs it notices")
 
 
@@ -100,7 +112,9 @@ def cancel_job(session: Session, job: str) -> None:
 def delete_job(session: Session, job: str) -> None:
     """Forget a job that is over; its output stays."""
     with session.open() as store:
-        store.delete_job(job)
+        deleted = store.delete_job(job)
+        if session.as_json:
+            print_documents([job_document(deleted)])
 
 
 @click.command(cls=Command)

@@ -30,6 +30,7 @@ JSON_OF = {name: (bool(lines), shape) for name, _, lines, shape in ROW.findall(P
 
 THAT_RUN_OR_MOUNT = {
     *("run", "get-logs", "list-provenance", "list-subvenance"),
+    *("list-datum", "explain-job", "explain-file"),
     *("mount", "list-mount", "unmount"),
 }
 
@@ -189,6 +190,14 @@ def use_pipelines_and_images(said, pfs) -> None:
     said("inspect-job", pfs("list-job", "--json").json["id"])
     said("list-pipeline")
     said("inspect-pipeline", "copy")
+    for name in ("stop-pipeline", "start-pipeline", "tick-pipeline", "rerun-pipeline"):
+        said(name, "copy", *([] if name == "stop-pipeline" else ["--no-run"]))
+    said("update-pipeline", "--no-run", stdin=json.dumps(SPEC).encode())
+    said("schema-pipeline")
+    job = pfs("list-job", "--json").json_lines[0]["id"]
+    said("cancel-job", job)
+    said("rerun-job", job, "--no-run")
+    said("delete-job", job)
     said("delete-pipeline", "copy")
     Path("rootfs").mkdir()
     Path("rootfs/tool").write_text("tool")
@@ -216,6 +225,9 @@ def test_commands_that_run_or_mount_print_what_the_page_shows(said, pfs, tmp_pat
     pfs("create-pipeline", "--no-run", stdin=json.dumps(SPEC).encode())
     job = json.loads(said("run"))["id"]
     said("get-logs", job)
+    said("list-datum", job)
+    said("explain-job", job)
+    said("explain-file", "copy", "master", "/one.txt")
     said("list-provenance", "copy", "master")
     said("list-subvenance", "data", "master")
     said("inspect-commit", "data", "master")
