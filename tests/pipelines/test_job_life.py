@@ -1,0 +1,386 @@
+"""What becomes of jobs: order, matching inputs, failure downstream, updates, reruns, clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pfslib
+from pfslib import ConflictError, InvalidSpecError, Job, Store
+from pfslib.pipelines.crons import tick
+from pfslib.testing.scripted_runner import Call, Files, ScriptedRunner, run_scripted
+from pfslib.testing.shell_pipelines import commit_files
+
+
+class Bench:
+    """A store, and functions as the commands of its pipelines."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.scripts: dict[str, Callable[[Call], Files | int]] = {}
+        self.runner = ScriptedRunner(store, lambda call: self.scripts[call.cmd[0]](call))
+
+    def pipeline(
+        self, name: str, script: Callable[[Call], Files | int], *repos: str, **more: Any
+    ) -> None:
+        self.scripts[name] = script
+        self.store.create_pipeline(spec(name, *repos, **more))
+
+    def run(self) -> list[Job]:
+        return run_scripted(self.store, self.runner)
+
+    def states(self) -> dict[str, list[str]]:
+        """The states of all jobs, oldest first, by pipeline."""
+        found: dict[str, list[str]] = {}
+        for job in reversed(list(self.store.list_job())):
+            found.setdefault(job.pipeline, []).append(str(job.state))
+        return found
+
+
+def spec(name: str, *repos: str, **more: Any) -> dict[str, Any]:
+    inputs = [{"pfs": {"repo": repo, "glob": more.pop("glob", "/*")}} for repo in repos]
+    return {
+        "pipeline": {"name": name},
+        "transform": {"cmd": [name], **more.pop("transform", {})},
+        "input": inputs[0] if len(inputs) == 1 else {"cross": inputs},
+        "datum_tries": 1,
+        **more,
+    }
+
+
+def copy(call: Call) -> Files:
+    return {path: data for files in call.inputs.values() for path, data in files.items()}
+
+
+def glue(call: Call) -> Files:
+    """One file that is named by, and holds, all that is seen."""
+    texts = [data for _, files in sorted(call.inputs.items()) for _, data in sorted(files.items())]
+    return {"/" + b"+".join(texts).decode(): b"+".join(texts)}
+
+
+def fail_on(word: bytes) -> Callable[[Call], Files | int]:
+    return lambda call: 1 if any(word in d for d in copy(call).values()) else copy(call)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with pfslib.init(tmp_path / "store") as store:
+        store.create_repo("data")
+        yield Bench(store)
+
+
+def counts(job: Job) -> tuple[int, int, int, int, int]:
+    c = job.counts
+    return c.total, c.processed, c.skipped, c.failed, c.recovered
+
+
+# --- which commits go together ---------------------------------------------------------------
+
+
+def test_a_diamond_never_mixes_versions(bench: Bench) -> None:
+    for name in ("left", "right"):
+        bench.pipeline(name, copy, "data")
+    bench.pipeline("both", glue, "left", "right")
+    for text in "123":
+        commit_files(bench.store, "data", {"/a": text})
+    bench.run()
+    outputs = list(bench.store.list_commit("both"))
+    assert [c.get_file(f"/{n}+{n}") for c, n in zip(outputs, "123", strict=True)] == [
+        b"1+1",
+        b"2+2",
+        b"3+3",
+    ]
+    assert len(bench.states()["both"]) == 3
+
+
+def test_an_input_and_what_is_made_of_it_go_together(bench: Bench) -> None:
+    bench.pipeline("upper", copy, "data")
+    bench.pipeline("both", glue, "data", "upper")
+    commit_files(bench.store, "data", {"/a": "1"})
+    commit_files(bench.store, "data", {"/a": "2"})
+    bench.run()
+    assert [[f.path for f in c.list_file()] for c in bench.store.list_commit("both")] == [
+        ["/1+1"],
+        ["/2+2"],
+    ]
+
+
+def test_independent_inputs_are_taken_as_they_were_at_each_commit(bench: Bench) -> None:
+    bench.store.create_repo("other")
+    bench.pipeline("both", glue, "data", "other")
+    for repo, text in (("data", "a"), ("other", "x"), ("data", "b"), ("other", "y")):
+        commit_files(bench.store, repo, {"/f": text})
+    bench.run()
+    assert [[f.path for f in c.list_file()] for c in bench.store.list_commit("both")] == [
+        ["/a+x"],
+        ["/b+x"],
+        ["/b+y"],
+    ]
+
+
+def test_a_chain_of_ten(bench: Bench) -> None:
+    before = "data"
+    for number in range(10):
+        bench.pipeline(f"p{number}", copy, before)
+        before = f"p{number}"
+    source = commit_files(bench.store, "data", {"/a": "1"})
+    assert [job.pipeline for job in bench.run()] == [f"p{n}" for n in range(10)]
+    last = bench.store.commit("p9@master")
+    assert last.get_file("/a") == b"1"
+    assert [c.id for c in last.provenance()][-1] == source
+
+
+# --- failure downstream ----------------------------------------------------------------------
+
+
+def test_what_would_read_a_failed_output_cannot_be_run_and_says_why(bench: Bench) -> None:
+    bench.pipeline("left", fail_on(b"bad"), "data")
+    bench.pipeline("right", copy, "data")
+    bench.pipeline("both", glue, "left", "right")
+    bench.pipeline("after", copy, "both")
+    commit_files(bench.store, "data", {"/a": "bad"})
+    bench.run()
+    assert bench.states() == {
+        "left": ["failure"],
+        "right": ["success"],
+        "both": ["unrunnable"],
+        "after": ["unrunnable"],
+    }
+    (job,) = bench.store.list_job("after")
+    assert "left" in job.reason
+    assert bench.store.commit(f"after@{job.output_commit}").error == job.reason
+    commit_files(bench.store, "data", {"/a": "good"})
+    bench.run()
+    assert bench.states()["after"] == ["unrunnable", "success"]
+
+
+def test_a_recovered_datum_has_no_output_and_runs_again(bench: Bench) -> None:
+    bench.scripts["rescue"] = lambda _: {}
+    transform = {"err_cmd": ["rescue"]}
+    bench.pipeline("p", fail_on(b"bad"), "data", transform=transform, datum_tries=2)
+    commit_files(bench.store, "data", {"/a": "bad", "/b": "good"})
+    (first,) = bench.run()
+    assert (first.state, counts(first)) == ("success", (2, 1, 0, 0, 1))
+    assert [f.path for f in bench.store.commit("p@master").list_file()] == ["/b"]
+    assert [r.state for r in bench.store.list_datum(first.id)] == ["recovered", "processed"]
+    bench.scripts["p"] = copy  # as if the world had changed
+    commit_files(bench.store, "data", {"/c": "new"})
+    (second,) = bench.run()
+    assert counts(second) == (3, 2, 1, 0, 0)
+    assert [f.path for f in bench.store.commit("p@master").list_file()] == ["/a", "/b", "/c"]
+
+
+def test_a_clash_names_the_datums_by_what_they_see(bench: Bench) -> None:
+    bench.pipeline("p", lambda _: {"/same": b"x"}, "data")
+    commit_files(bench.store, "data", {"/a": "1"})
+    commit_files(bench.store, "data", {"/b": "2"})
+    *_, job = bench.run()
+    assert job.state == "failure"
+    assert "data:/a and data:/b both wrote it" in job.reason
+
+
+def test_a_file_where_another_datum_wrote_a_directory(bench: Bench) -> None:
+    bench.pipeline("p", lambda call: {f"/x{'/y' * len(copy(call))}": b""}, "data", glob="/*/")
+    bench.scripts["p"] = lambda call: {"/x" if b"1" in copy(call).values() else "/x/y": b"f"}
+    commit_files(bench.store, "data", {"/a": "1", "/b": "2"})
+    (job,) = bench.run()
+    assert "data:/a and data:/b both wrote it; one wrote a file" in job.reason
+
+
+# --- updates and reruns ----------------------------------------------------------------------
+
+
+def test_an_update_runs_again_what_has_changed(bench: Bench) -> None:
+    bench.pipeline("p", copy, "data")
+    commit_files(bench.store, "data", {"/a": "1", "/b": "2"})
+    bench.run()
+    same = spec("p", "data", parallelism_spec={"constant": 2})
+    bench.store.update_pipeline(same)
+    (job,) = bench.run()
+    assert (job.version, counts(job)) == (2, (2, 0, 2, 0, 0))
+    bench.store.update_pipeline(spec("p", "data", transform={"env": {"A": "b"}}))
+    assert counts(bench.run()[0]) == (2, 2, 0, 0, 0)
+    bench.store.update_pipeline(spec("p", "data", transform={"env": {"A": "c"}}), reprocess=False)
+    assert counts(bench.run()[0]) == (2, 0, 2, 0, 0)
+    commit_files(bench.store, "data", {"/c": "3"})
+    assert counts(bench.run()[0]) == (3, 1, 2, 0, 0)
+    bench.store.rerun_pipeline("p", reprocess=True)
+    assert counts(bench.run()[0]) == (3, 3, 0, 0, 0)
+    assert bench.store.inspect_pipeline("p^").version == 4
+    assert [f.path for f in bench.store.commit("p@master").list_file()] == ["/a", "/b", "/c"]
+
+
+def test_an_update_ends_what_waits(bench: Bench) -> None:
+    bench.pipeline("p", copy, "data")
+    commit_files(bench.store, "data", {"/a": "1"})
+    bench.store.stop_pipeline("p")
+    assert bench.run() == []
+    bench.store.update_pipeline(spec("p", "data"))
+    bench.store.start_pipeline("p")
+    bench.run()
+    assert bench.states()["p"] == ["killed", "success"]
+
+
+def test_no_pipeline_may_come_to_read_its_own_output(bench: Bench) -> None:
+    bench.pipeline("p", copy, "data")
+    bench.pipeline("q", copy, "p")
+    with pytest.raises(InvalidSpecError, match="output of p itself"):
+        bench.store.update_pipeline(spec("p", "q"))
+    assert bench.store.inspect_pipeline("p").version == 1
+
+
+def test_a_stopped_pipeline_works_off_what_has_waited(bench: Bench) -> None:
+    bench.pipeline("p", copy, "data")
+    bench.store.stop_pipeline("p")
+    for text in "12":
+        commit_files(bench.store, "data", {"/a": text})
+    assert bench.run() == []
+    bench.store.start_pipeline("p")
+    assert [job.state for job in bench.run()] == ["success", "success"]
+
+
+def test_a_failed_job_is_run_again(bench: Bench) -> None:
+    bench.pipeline("p", fail_on(b"bad"), "data")
+    bench.pipeline("q", copy, "p")
+    commit_files(bench.store, "data", {"/a": "bad", "/b": "good"})
+    (failed,) = bench.run()
+    bench.scripts["p"] = copy
+    again = bench.store.rerun_job(failed.id)
+    jobs = bench.run()
+    assert [(job.pipeline, job.state) for job in jobs] == [("p", "success"), ("q", "success")]
+    assert jobs[0].id == again.id
+    assert counts(jobs[0]) == (2, 1, 1, 0, 0)
+    assert bench.store.commit("q@master").get_file("/a") == b"bad"
+    with pytest.raises(ConflictError, match=again.id):
+        bench.store.rerun_job(failed.id)
+
+
+def test_one_datum_is_run_again_though_it_has_a_result(bench: Bench) -> None:
+    bench.pipeline("p", copy, "data")
+    commit_files(bench.store, "data", {"/a": "1", "/b": "2"})
+    (job,) = bench.run()
+    bench.scripts["p"] = lambda call: {f"/new{n}": d for n, d in enumerate(copy(call).values())}
+    bench.store.rerun_job(job.id, datums=["/b"])
+    (again,) = bench.run()
+    assert counts(again) == (2, 1, 1, 0, 0)
+    assert [f.path for f in bench.store.commit("p@master").list_file()] == ["/a", "/new0"]
+    (ran,) = bench.store.list_datum(again.id, ran=True)
+    assert ran.why == "it was asked to run again"
+
+
+def test_a_queued_job_is_cancelled_at_once(bench: Bench) -> None:
+    bench.pipeline("p", copy, "data")
+    bench.pipeline("q", copy, "p")
+    commit_files(bench.store, "data", {"/a": "1"})
+    bench.store.stop_pipeline("p")
+    bench.run()
+    (job,) = bench.store.list_job()
+    bench.store.cancel_job(job.id)
+    assert bench.states() == {"p": ["killed"], "q": ["unrunnable"]}
+    with pytest.raises(ConflictError):
+        bench.store.cancel_job(job.id)
+
+
+# --- why -------------------------------------------------------------------------------------
+
+
+def test_every_datum_says_why(bench: Bench) -> None:
+    bench.pipeline("p", copy, "data")
+    commit_files(bench.store, "data", {"/a": "1", "/b": "2"})
+    (first,) = bench.run()
+    commit_files(bench.store, "data", {"/b": "3", "/c": "4"})
+    (second,) = bench.run()
+    whys = {record.inputs[0].path: record.why for record in bench.store.list_datum(second.id)}
+    assert whys == {
+        b"a": f"nothing that it sees has changed since job {first.id}",
+        b"b": f"what it sees is not what it was in job {first.id}",
+        b"c": f"it is new: job {first.id} had nothing in its place",
+    }
+    bench.pipeline("again", copy, "data")
+    bench.scripts["again"] = copy
+    commit_files(bench.store, "data", {"/b": "2"})
+    third = next(job for job in bench.run() if job.pipeline == "p")
+    record = next(r for r in bench.store.list_datum(third.id) if r.inputs[0].path == b"b")
+    assert record.why == f"job {first.id} has run it already"
+
+
+def test_a_file_says_who_made_it(bench: Bench) -> None:
+    bench.pipeline("p", lambda call: {"/all": b"".join(copy(call).values())}, "data",
+                   output_merge="append")  # fmt: skip
+    source = commit_files(bench.store, "data", {"/a": "12"})
+    (first,) = bench.run()
+    second_source = commit_files(bench.store, "data", {"/b": "345"})
+    (second,) = bench.run()
+    made = bench.store.explain_file("p", "master", "/all")
+    assert [(m.datum.inputs[0].path, m.size, m.job and m.job.id) for m in made] == [
+        (b"a", 2, first.id),
+        (b"b", 3, second.id),
+    ]
+    assert made[0].inputs[0].commit == second_source != source
+    assert bench.store.explain_file("data", "master", "/a") == []
+
+
+# --- clocks and triggers ---------------------------------------------------------------------
+
+
+def test_clocks_tick_once_for_all_that_was_missed(bench: Bench) -> None:
+    store = bench.store
+    bench.scripts["p"] = copy
+    cron = {"name": "t", "spec": "@every 60s"}
+    store.create_pipeline({**spec("p", "data"), "input": {"cron": cron}})
+    created = store.inspect_pipeline("p").created_ns
+    assert tick(store.kv, store.cache, created + 59 * 10**9) == 0
+    assert tick(store.kv, store.cache, created + 3605 * 10**9) == 1
+    assert tick(store.kv, store.cache, created + 3606 * 10**9) == 0
+    assert tick(store.kv, store.cache, created + 3660 * 10**9) == 1
+    first, second = bench.run()
+    assert (counts(first), counts(second)) == ((1, 1, 0, 0, 0), (2, 1, 1, 0, 0))
+    assert len(list(store.commit("p_t@master").list_file())) == 2
+
+
+def test_an_overwriting_clock_holds_the_newest_tick(bench: Bench) -> None:
+    store = bench.store
+    bench.scripts["p"] = copy
+    cron = {"name": "t", "spec": "*/5 * * * *", "overwrite": True}
+    store.create_pipeline({**spec("p", "data"), "input": {"cron": cron}})
+    created = store.inspect_pipeline("p").created_ns
+    for minutes in (6, 12):
+        assert tick(store.kv, store.cache, created + minutes * 60 * 10**9) == 1
+    assert len(list(store.commit("p_t@master").list_file())) == 1
+    assert [c.number for c in store.list_commit("p_t")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "fired"),
+    [
+        ({"commits": 3}, [3, 6]),
+        ({"size": "5"}, [5]),
+        ({"size": "5", "commits": 2, "all": True}, [5]),
+        ({"size": "5", "commits": 2}, [2, 4, 6]),
+        ({"rate_limit_spec": "@every 1h"}, []),
+    ],
+)
+def test_triggers(bench: Bench, trigger: dict[str, Any], fired: list[int]) -> None:
+    bench.scripts["p"] = copy
+    pfs = {"repo": "data", "glob": "/", "trigger": trigger}
+    bench.store.create_pipeline({**spec("p", "data"), "input": {"pfs": pfs}})
+    for number in range(1, 7):
+        commit_files(bench.store, "data", {f"/{number}": "x"})
+    assert [job.counts.total for job in bench.run()] == [1] * len(fired)
+    assert [c.files for c in bench.store.list_commit("p")] == fired
+
+
+def test_a_trigger_with_a_clock(bench: Bench) -> None:
+    store = bench.store
+    bench.scripts["p"] = copy
+    pfs = {"repo": "data", "glob": "/", "trigger": {"cron_spec": "@every 1h"}}
+    store.create_pipeline({**spec("p", "data"), "input": {"pfs": pfs}})
+    created = store.inspect_pipeline("p").created_ns
+    commit_files(store, "data", {"/a": "x"})
+    assert bench.run() == []
+    assert tick(store.kv, store.cache, created + 3601 * 10**9) == 1
+    assert tick(store.kv, store.cache, created + 7300 * 10**9) == 0
+    assert [job.state for job in bench.run()] == ["success"]
