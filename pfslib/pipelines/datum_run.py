@@ -7,16 +7,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from pfslib.kv.protocol import KV, WriteTxn
 from pfslib.kv.tables import id_key
-from pfslib.model.errors import MountError, PfsError
+from pfslib.model.errors import MountError
 from pfslib.model.nodes import Entry
 from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
+from pfslib.pipelines.bounded_log import read_kept
 from pfslib.pipelines.claims import Claim
+from pfslib.pipelines.collecting import LinkedInputs, read_output
 from pfslib.pipelines.datum_view import environment, input_edits, write_input_tree
 from pfslib.pipelines.datums import seen_of
 from pfslib.pipelines.leases import POLL_S, end_lease, take_lease
@@ -27,11 +28,7 @@ from pfslib.pipelines.workshop import ShownTrees
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
 from pfslib.trees.edit import Edit, apply_edits
-from pfslib.trees.hosttree import read_tree
 from pfslib.trees.nodestore import TreeCache
-
-LOG_BYTES_MAX: Final = 1 << 20
-"""Of what an attempt prints, this much is kept: its beginning and its end."""
 
 
 class InputsLostError(MountError):
@@ -149,7 +146,7 @@ class DatumRun:
                 attempts=number,
                 seconds=time.monotonic() - started,
             )
-            return self._collect(folder, task, record, recovered=recovered)
+            return self._collect(folder, task, trees, record, recovered=recovered)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -186,12 +183,20 @@ class DatumRun:
     # --- after ---------------------------------------------------------------------------
 
     def _collect(
-        self, folder: Path, task: Task, record: DatumRecord, *, recovered: bool
+        self,
+        folder: Path,
+        task: Task,
+        trees: dict[str, bytes],
+        record: DatumRecord,
+        *,
+        recovered: bool,
     ) -> DatumRecord:
         """Take the output and the log into the store; the record, with the verdict."""
         writer = ContentWriter(self._kv)
         try:
-            edits, problem = _read_output(folder / "out", writer)
+            edits, problem = read_output(
+                folder / "out", writer, LinkedInputs(self._kv, trees, self._cache)
+            )
             record = msgspec.structs.replace(record, reason=record.reason or problem)
             with writer.writing() as txn:
                 root = self._write_output(txn, edits)
@@ -213,7 +218,7 @@ class DatumRun:
         """Whatever became of an attempt; of the last one, in the counts of the job, too."""
         job = self._claim.job
         put_datum(txn, job.id, task.number, record)
-        put_log(txn, job.id, task.number, record.attempts, _shortened(log))
+        put_log(txn, job.id, task.number, record.attempts, read_kept(log))
         if record.state == DatumState.PROCESSED:
             assert record.output is not None
             result = DatumResult(
@@ -235,27 +240,5 @@ class DatumRun:
         return apply_edits(txn, empty, edits, self._cache, origin=origin, now_ns=now_ns).root
 
 
-def _read_output(out: Path, writer: ContentWriter) -> tuple[list[Edit], str]:
-    """What a command wrote, and why it cannot be kept."""
-    try:
-        return list(read_tree(out, writer, links_inside=True)), ""
-    except (PfsError, OSError) as error:
-        return [], f"its output cannot be kept: {error}".replace(str(out), "/pfs/out")
-
-
 def _lines(lines: tuple[str, ...]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _shortened(log: Path) -> bytes:
-    """What was printed; of too much, the beginning and the end."""
-    if not log.exists():
-        return b""
-    size = log.stat().st_size
-    with log.open("rb") as file:
-        if size <= LOG_BYTES_MAX:
-            return file.read()
-        head = file.read(LOG_BYTES_MAX // 2)
-        file.seek(size - LOG_BYTES_MAX // 2)
-        left_out = size - LOG_BYTES_MAX
-        return head + b"\n[... %d bytes left out ...]\n" % left_out + file.read()

@@ -24,6 +24,7 @@ import requests
 
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines import docker_owner
+from pfslib.pipelines.bounded_log import BoundedLog
 from pfslib.pipelines.docker_diagnosis import cause, knock
 from pfslib.pipelines.docker_outcome import outcome
 from pfslib.pipelines.docker_stream import AttachedStream
@@ -137,7 +138,7 @@ class DockerSession:
             return Outcome(
                 exit_code=127, reason="there is no command to run, nor has the image one"
             )
-        with self._counted(), _engine_errors(), attempt.log.open("ab+", buffering=0) as log:
+        with self._counted(), _engine_errors(), BoundedLog(attempt.log) as log:
             if _is_root() and self._image_user.partition(":")[0] not in {"", "0", "root"}:
                 attempt.out.chmod(0o777)  # the image's user is somebody else
             begin = log.tell()

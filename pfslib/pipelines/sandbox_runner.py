@@ -23,6 +23,7 @@ from typing import Any, Self, cast
 
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines.bare_process import BareProcess
+from pfslib.pipelines.bounded_log import BoundedLog
 from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome
 from pfslib.pipelines.sandbox_attempt import Conversation, judge, memory_file, zygote_gone
 from pfslib.pipelines.sandbox_order import Order, View
@@ -137,7 +138,7 @@ class SandboxSession:
         )
         started = time.monotonic()
         deadline = None if attempt.timeout_s is None else started + attempt.timeout_s
-        with _runner_errors(), attempt.log.open("ab", buffering=0) as log:
+        with _runner_errors(), BoundedLog(attempt.log) as log:
             answers = self._carry_out(order, attempt.stdin, log, deadline)
             seconds = time.monotonic() - started
             outcome = judge(answers, attempt, seconds)

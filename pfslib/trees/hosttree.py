@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
@@ -69,6 +69,7 @@ class TreeReader:
         writer: ContentWriter,
         *,
         links_inside: bool = False,
+        outside: Callable[[Parts, bytes], Entry | None] = lambda _path, _target: None,
         skip_special: bool = False,
         stats: HostStats | None = None,
         base: Base | None = None,
@@ -80,6 +81,8 @@ class TreeReader:
         Args:
             writer: Takes the contents.
             links_inside: Refuse symbolic links that lead out of the directory.
+            outside: What is put in the place of such a link, by its path and target; None to refuse
+                it after all.
             skip_special: Leave out devices, fifos and sockets, instead of refusing them.
             stats: Files unchanged since they were noted here are not read.
             base: Files that are in this tree already give no edit.
@@ -88,6 +91,7 @@ class TreeReader:
         """
         self._writer = writer
         self._links_inside = links_inside
+        self._outside = outside
         self._skip_special = skip_special
         self._stats = stats
         self._base = base
@@ -212,6 +216,10 @@ class TreeReader:
                     rows.keep(row)
                     self._tally.add(files=1, size=row.size)
                     return None if same else entry_of_status(content, status, path[-1])
+        if self._links_inside and stat.S_ISLNK(status.st_mode):
+            elsewhere = self._from_outside(path, os.readlink(path[-1], dir_fd=fd))
+            if elsewhere is not None:
+                return elsewhere
         read = self._read(fd, path, status)
         if read is None:
             return None
@@ -230,7 +238,7 @@ class TreeReader:
                 fd, path[-1], status, self._writer, self._tally, lambda: self._shown(path)
             )
         if stat.S_ISLNK(status.st_mode):
-            content = self._read_link(fd, path)
+            content = self._writer.add_bytes(os.readlink(path[-1], dir_fd=fd))
             self._tally.add(size=content.size)
             return Read(content, status, steady=True)
         shown = self._shown(path)
@@ -239,13 +247,16 @@ class TreeReader:
         self.skipped.append(shown)
         return None
 
-    def _read_link(self, fd: int, path: Parts) -> Content:
-        target = os.readlink(path[-1], dir_fd=fd)
-        if self._links_inside and _leads_out(target, path):
+    def _from_outside(self, path: Parts, target: bytes) -> Entry | None:
+        """What is put in the place of a link that leads out; None for one that does not."""
+        if not _leads_out(target, path):
+            return None
+        found = self._outside(path, target)
+        if found is None:
             raise UnsupportedFileError(
                 self._shown(path), f"is a link to {to_text(target)}, which lies outside"
             )
-        return self._writer.add_bytes(target)
+        return found
 
     def _clash(self, path: Parts, why: str) -> NoReturn:
         raise PathClashError(join_path((*self._at, *path)), why)

@@ -1,0 +1,203 @@
+"""What a command may leave in /pfs/out, and how else it may behave: nothing of it does any harm."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pfslib import Job, JobState, Store
+from pfslib.kv.tables import Table
+from pfslib.testing.runner_workbench import processes_with, unique_duration
+from pfslib.testing.shell_pipelines import commit_files, shell_spec
+
+pytestmark = [pytest.mark.mount, pytest.mark.sandbox]
+Run = Callable[[], list[Job]]
+
+
+@pytest.fixture
+def ran(store: Store, run: Run) -> Callable[..., Job]:
+    """Run shell lines on one datum; the job."""
+
+    def ran(*lines: str, content: str = "content", **more: object) -> Job:
+        store.create_repo("data")
+        store.create_pipeline(shell_spec("p", "data", *lines, **more))
+        commit_files(store, "data", {"/dir/a": content, "/dir/b": "b"})
+        (job,) = run()
+        return job
+
+    return ran
+
+
+def python(code: str) -> str:
+    return f"{sys.executable} -c {shlex.quote(code)}"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("ln -s ../../../etc/passwd /pfs/out/x", "/pfs/out/x is a link to ../../../etc/passwd"),
+        ("ln -s /etc/passwd /pfs/out/x", "is a link to /etc/passwd, which lies outside"),
+        ("mkdir /pfs/out/d; ln -s /proc/self/root /pfs/out/d/x", "/pfs/out/d/x is a link to"),
+        ("ln -s /pfs/data/../../etc /pfs/out/x", "which lies outside"),
+        ("ln -s /pfs/data/nothing /pfs/out/x", "which lies outside"),
+        ("mkfifo /pfs/out/x", "/pfs/out/x is a fifo"),
+        (
+            python("import socket; socket.socket(socket.AF_UNIX).bind('/pfs/out/x')"),
+            "/pfs/out/x is a socket",
+        ),
+        ("mknod /pfs/out/x c 1 3", "the command exited with code 1"),
+        (
+            python(
+                "import os\nos.chdir('/pfs/out')\nfor _ in range(600): os.mkdir('d'); os.chdir('d')"
+            ),
+            "is deeper than",
+        ),
+    ],
+)
+def test_what_cannot_be_kept_fails_the_datum_and_is_named(
+    ran: Callable[..., Job], store: Store, line: str, says: str
+) -> None:
+    job = ran(line, "echo kept > /pfs/out/ok")
+    assert job.state == JobState.FAILURE
+    assert says in job.reason
+    assert job.reason.startswith("datum data:/dir: ")
+
+
+def test_links_and_copies_of_inputs_are_taken_by_reference(
+    ran: Callable[..., Job], store: Store
+) -> None:
+    def chunks() -> int:
+        with store.kv.read() as txn:
+            return sum(1 for _ in txn.scan(Table.CHUNKS))
+
+    content = "".join(f"{n * n}\n" for n in range(60_000))
+    store.create_repo("before")
+    commit_files(store, "before", {"/a": content})
+    before = chunks()
+    job = ran(
+        "ln -s /pfs/data/dir/a /pfs/out/link",
+        "ln -s ../../data/dir /pfs/out/whole; mkdir /pfs/out/sub; rm /pfs/out/whole",
+        "ln -s ../../data/dir /pfs/out/sub/whole",
+        "cp /pfs/data/dir/a /pfs/out/copy",
+        "ln /pfs/out/copy /pfs/out/hard",
+        "ln -s copy /pfs/out/inside",
+        content=content,
+    )
+    assert job.reason == ""
+    output = store.commit("p@master")
+    assert {f.path: f.kind for f in output.walk()} == {
+        "/copy": "file",
+        "/hard": "file",
+        "/inside": "symlink",
+        "/link": "file",
+        "/sub": "dir",
+        "/sub/whole": "dir",
+        "/sub/whole/a": "file",
+        "/sub/whole/b": "file",
+    }
+    assert output.get_file("/link") == output.get_file("/hard") == content.encode()
+    assert chunks() == before
+
+
+def test_odd_but_harmless_things_are_kept(ran: Callable[..., Job], store: Store) -> None:
+    job = ran(
+        'touch "/pfs/out/new\nline" "$(printf \'/pfs/out/not\\377utf8\')"',
+        "echo x > /pfs/out/s; chmod 6755 /pfs/out/s; chmod 000 /pfs/out/s; chmod 4755 /pfs/out/s",
+    )
+    assert job.reason == ""
+    files = {f.path: f for f in store.commit("p@master").list_file()}
+    assert sorted(files) == ["/new\nline", "/not\udcffutf8", "/s"]
+    assert files["/s"].executable
+
+
+def test_many_small_files(ran: Callable[..., Job], store: Store) -> None:
+    code = "for n in range(20000): open(f'/pfs/out/{n % 100}-{n}', 'w').write(str(n))"
+    assert ran(python(code)).reason == ""
+    assert store.commit("p@master").files == 20_000
+
+
+def test_a_sparse_file(ran: Callable[..., Job], store: Store) -> None:
+    assert ran("truncate -s 1G /pfs/out/x").reason == ""
+    commit = store.commit("p@master")
+    assert commit.size == 1 << 30
+    assert store.stats().file_bytes < 50 << 20
+
+
+def test_what_is_still_running_writes_no_more(ran: Callable[..., Job], store: Store) -> None:
+    duration = unique_duration()
+    loop = "while :; do echo more >> /pfs/out/x; done"
+    job = ran(f"setsid sh -c {shlex.quote(loop)} & setsid sleep {duration} & sleep 0.2")
+    assert job.reason == ""
+    assert processes_with(duration) == []
+    assert store.commit("p@master").get_file("/x").endswith(b"more\n")
+
+
+def test_the_output_directory_cannot_be_taken_away(ran: Callable[..., Job], store: Store) -> None:
+    job = ran(
+        "echo x > /pfs/out/x; rm -rf /pfs/out || true",
+        "mv /pfs/out /pfs/else || true",
+        "echo > /pfs/data/dir/a || true; rm /pfs/data/dir/a || true",
+    )
+    assert job.reason == ""
+    assert list(store.commit("p@master").list_file()) == []
+    assert store.commit("data@master").get_file("/dir/a") == b"content"
+
+
+def test_a_flood_of_output(ran: Callable[..., Job], store: Store) -> None:
+    job = ran("echo begin; head -c 300M /dev/zero | tr '\\0' x; echo; echo end")
+    assert job.reason == ""
+    ((_, _, log),) = store.get_logs(job.id)
+    assert log.startswith(b"beginxxx"[:5])
+    assert log.endswith(b"xxx\nend\n")
+    assert len(log) < (1 << 20) + 200
+    assert b"bytes left out" in log
+
+
+def test_a_command_that_ignores_every_signal_is_killed_in_time(ran: Callable[..., Job]) -> None:
+    duration = unique_duration()
+    began = time.monotonic()
+    job = ran(f"trap '' TERM INT HUP; sleep {duration} & sleep {duration}", datum_timeout="400ms")
+    assert "timed out after 0.4 s" in job.reason
+    assert time.monotonic() - began < 20
+    assert processes_with(duration) == []
+
+
+@pytest.mark.parametrize(
+    ("cmd", "says"),
+    [
+        (["no-such-command"], "could not be started: No such file"),
+        (["/etc/passwd"], "could not be started: Permission denied"),
+    ],
+)
+def test_a_command_that_is_none(store: Store, run: Run, cmd: list[str], says: str) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("p", "data", transform={"cmd": cmd}))
+    commit_files(store, "data", {"/a": "a"})
+    assert says in run()[0].reason
+
+
+def test_a_command_cut_off_from_the_network(ran: Callable[..., Job], store: Store) -> None:
+    job = ran("cat /proc/net/dev | grep -c : > /pfs/out/n", transform={"network": "none"})
+    assert job.reason == ""
+    assert store.commit("p@master").get_file("/n") == b"1\n"  # the loopback, which is down
+
+
+def test_a_command_with_too_little_memory(ran: Callable[..., Job]) -> None:
+    limits = {"resource_limits": {"memory": "200Mi", "cpu": 1}}
+    job = ran(f"nproc; {python('x = bytearray(1 << 30)')}", **limits)
+    assert "exited with code 1" in job.reason
+
+
+def test_nothing_is_written_outside_of_the_output(
+    ran: Callable[..., Job], tmp_path: Path, store: Store
+) -> None:
+    """The store, above all, is not even there."""
+    job = ran(f"ls -A {store.path} > /pfs/out/seen || true; touch {store.path}/x || true")
+    assert job.reason == ""
+    assert store.commit("p@master").get_file("/seen") == b""
+    assert not (store.path / "x").exists()
