@@ -46,6 +46,7 @@ class JobVerbs:
         progress: Callable[[Job], None] | None = None,
         notice: Callable[[str], None] | None = None,
         unable: Callable[[str, Exception], None] | None = None,
+        egress_to: Path | None = None,
     ) -> list[Job]:
         """Run the jobs that commits have triggered, and those that their outputs trigger.
 
@@ -60,6 +61,7 @@ class JobVerbs:
             notice: Told, in a sentence and once, what one may not expect; logged if None.
             unable: Told of each pipeline whose runner cannot work here, and why, instead of an
                 error being raised.
+            egress_to: Below this host directory outputs may be copied, by specs that want it.
 
         Returns:
             The jobs this call finished, in order; look at `state`, as they may have failed.
@@ -68,7 +70,8 @@ class JobVerbs:
             RunnerError: The runner cannot work here; its jobs stay in the queue.
             MountError: FUSE cannot be used here.
         """
-        return self._engine(runner, progress, notice, unable).run_until_idle()
+        engine = self._engine(runner, progress, notice, unable, egress_to)
+        return engine.run_until_idle()
 
     def watch(
         self,
@@ -77,6 +80,7 @@ class JobVerbs:
         runner: str | Runner = "auto",
         progress: Callable[[Job], None] | None = None,
         notice: Callable[[str], None] | None = None,
+        egress_to: Path | None = None,
     ) -> None:
         """Run jobs as commits trigger them, and make the ticks of cron inputs, until told to stop.
 
@@ -88,8 +92,9 @@ class JobVerbs:
             runner: As of `run`.
             progress: Told each job when it starts and when it ends.
             notice: As of `run`.
+            egress_to: As of `run`.
         """
-        self._engine(runner, progress, notice, None).watch(stop)
+        self._engine(runner, progress, notice, None, egress_to).watch(stop)
 
     def _engine(
         self,
@@ -97,13 +102,22 @@ class JobVerbs:
         progress: Callable[[Job], None] | None,
         notice: Callable[[str], None] | None,
         unable: Callable[[str, Exception], None] | None,
+        egress_to: Path | None,
     ) -> Engine:
         # Imported here: most uses of a store, and every command of the shell, run nothing.
         from pfslib.pipelines.engine import Engine
         from pfslib.pipelines.runners import RunnerChoice
 
         choice = RunnerChoice(self.kv, self.path, runner, notice or _log.warning)
-        return Engine(self.kv, self.cache, self.path, choice, progress=progress, unable=unable)
+        return Engine(
+            self.kv,
+            self.cache,
+            self.path,
+            choice,
+            progress=progress,
+            unable=unable,
+            egress_to=egress_to,
+        )
 
     def cancel_job(self, job: str) -> Job:
         """Have a job end, in state killed: at once, or as soon as the process that runs it notices.

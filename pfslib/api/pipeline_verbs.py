@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from pfslib.commits.branches import find_branch
 from pfslib.commits.refs import get_commit
 from pfslib.commits.repos import get_repo
 from pfslib.model.errors import BranchNotFoundError, InvalidSpecError, PipelineNotFoundError
 from pfslib.model.removal import Removal
-from pfslib.model.spec_form import PipelineSpec
+from pfslib.model.spec_form import InputSpec, PipelineSpec
 from pfslib.model.specs import parse_specs, pipeline_of
 from pfslib.model.work import Pipeline, Seen
 from pfslib.pipelines import ledger, manage
@@ -20,6 +20,8 @@ from pfslib.pipelines.combine import Datums
 from pfslib.pipelines.datums import seen_of
 
 if TYPE_CHECKING:
+    from pfslib.api.function_pipelines import FunctionPipeline
+    from pfslib.api.store import Store
     from pfslib.kv.protocol import KV
     from pfslib.trees.nodestore import TreeCache
 
@@ -60,6 +62,38 @@ class PipelineVerbs:
             if dry_run:
                 raise _DryRunError
         return made
+
+    def pipeline(
+        self,
+        source: InputSpec | dict[str, Any],
+        *,
+        name: str = "",
+        image: str = "",
+        update: bool = True,
+        **more: Any,  # noqa: ANN401 - fields of a spec
+    ) -> Callable[[Callable[..., Any]], FunctionPipeline]:
+        """Make a Python function the transform of a pipeline: a decorator.
+
+        The function is called for each datum, in a process of its own. Its parameters are called as
+        the inputs, or `out`; each is given the path of that directory. Its source becomes part of
+        the spec: a changed function runs again, an unchanged one does not.
+
+        Args:
+            source: The `input` of the spec: `{"pfs": {"repo": "data", "glob": "/*"}}`.
+            name: Name of the pipeline; that of the function if empty.
+            image: An image with a `python3`; without, this very interpreter runs it in the local
+                sandbox.
+            update: Give a pipeline of that name this function; else that is an error.
+            more: Other fields of the spec, such as `parallelism_spec`.
+
+        Raises:
+            InvalidSpecError: Not a spec; or the function uses what cannot be had elsewhere.
+        """
+        from pfslib.api.function_pipelines import create
+
+        return lambda function: create(
+            cast("Store", self), function, source, name=name, image=image, update=update, more=more
+        )
 
     def update_pipeline(
         self, spec: Spec, *, reprocess: bool | None = None, create: bool = False

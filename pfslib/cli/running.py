@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
+from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -106,6 +108,7 @@ def run_jobs(
         progress=lambda job: whisper(_progress(job)),
         notice=lambda sentence: say(f"pfs: {sentence}"),
         unable=unable,
+        egress_to=_egress_to(),
     )
 
 
@@ -138,4 +141,11 @@ def watch_jobs(session: Session, store: Store) -> None:
         runner=session.runner,
         progress=lambda job: whisper(_progress(job)),
         notice=lambda sentence: say(f"pfs: {sentence}"),
+        egress_to=_egress_to(),
     )
+
+
+def _egress_to() -> Path | None:
+    """Below which directory specs may have their outputs copied."""
+    directory = os.environ.get("PFS_EGRESS")
+    return Path(directory) if directory else None

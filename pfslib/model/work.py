@@ -115,8 +115,6 @@ class Pipeline(msgspec.Struct, array_like=True, frozen=True):
     notes: tuple[str, ...] = ()
     """What of the spec means nothing on one machine, in sentences."""
 
-    function: bytes = b""
-    """Of a Python function as the transform: what it is known by."""
 
     def _repr_html_(self) -> str:
         return pipeline_html(self)

@@ -73,7 +73,7 @@ def conclude(
     except PathClashError as clash:
         # There is no one output to show, and the one before is not this job's.
         reason = verdict[1] or name_clash(kv, cache, plan, records, clash)
-        state = JobState.FAILURE if verdict[0] == JobState.SUCCESS else verdict[0]
+        state = verdict[0] if verdict[1] else JobState.FAILURE
         nothing = msgspec.structs.replace(plan, base=Base(plan.base.commit, None, None))
         return end.publish(nothing, _NOTHING, (state, reason))
 
@@ -129,9 +129,8 @@ class _End:
                     self._put_work(txn, plan, merged)
                 if reason:
                     make_unrunnable(txn, job)
-                return self._claim.update(
-                    txn, state=state, reason=reason, finished_ns=time.time_ns()
-                )
+                finished_ns = time.time_ns() if state.finished else 0
+                return self._claim.update(txn, state=state, reason=reason, finished_ns=finished_ns)
         finally:
             self._writer.close()
 

@@ -86,13 +86,7 @@ def _seen_text(item: Seen) -> str:
 
 def transform_stamp(pipeline: Pipeline, image_digest: str) -> bytes:
     """Digest of all that can change what a datum puts out, besides what it sees."""
-    seed = pack(
-        [
-            _identity(pipeline.transform, image_digest),
-            pipeline.salt,
-            pipeline.function,
-        ]
-    )
+    seed = pack([_identity(pipeline.transform, image_digest), pipeline.salt])
     return blake3(seed, derive_key_context="pfslib 1 transform").digest()
 
 

@@ -209,7 +209,9 @@ class DockerSession:
         return bool(found)
 
     @contextlib.contextmanager
-    def _container(self, mounts: Iterable[docker.types.Mount], **settings: object) -> Iterator[str]:
+    def _container(
+        self, mounts: Iterable[docker.types.Mount], *, auto_remove: bool = False, **settings: object
+    ) -> Iterator[str]:
         created = self._client.create_container(
             image=self.image_digest,
             user=self._user,
@@ -217,6 +219,7 @@ class DockerSession:
             host_config=self._client.create_host_config(
                 mounts=[docker.types.Mount("/pfs", None, "tmpfs", read_only=True), *mounts],
                 init=True,
+                auto_remove=auto_remove,
                 security_opt=["no-new-privileges:true"],
                 pids_limit=_PROCESSES_LIMIT,
                 log_config=docker.types.LogConfig(type="none"),
@@ -252,7 +255,9 @@ class DockerSession:
             control = ControlDirectory(self._scratch / f"worker-{secrets.token_hex(4)}")
             held.callback(control.remove)
             mount = docker.types.Mount(CONTROL, str(control.path), "bind", read_only=True)
-            container = held.enter_context(self._container([mount], entrypoint=["sh", "-c", LOOP]))
+            container = held.enter_context(
+                self._container([mount], auto_remove=True, entrypoint=["sh", "-c", LOOP])
+            )
             self._client.start(container)
             pid = self._client.inspect_container(container)["State"]["Pid"]
             return Worker(pid, control, grafter, held)

@@ -47,9 +47,11 @@ class Engine:
         *,
         progress: Progress | None = None,
         unable: Unable | None = None,
+        egress_to: Path | None = None,
         show: Callable[[Path], ShownTrees] | None = None,
     ) -> None:
         self._show = show
+        self._egress_to = egress_to
         self._kv = kv
         self._cache = cache
         self._store_dir = store_dir
@@ -147,7 +149,15 @@ class Engine:
                 workshop.scratch / claim.job.id,
             )
             with claim.kept(self._kv):
-                run = JobRun(self._kv, self._cache, claim, pipeline, session.image_digest, datums)
+                run = JobRun(
+                    self._kv,
+                    self._cache,
+                    claim,
+                    pipeline,
+                    session.image_digest,
+                    datums,
+                    self._egress_to,
+                )
                 job = run.to_the_end()
         except BaseException:
             workshop.start_over()

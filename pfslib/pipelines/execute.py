@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from pfslib.pipelines.claims import Claim
 from pfslib.pipelines.conclude import conclude
 from pfslib.pipelines.datum_run import DatumRun
 from pfslib.pipelines.datums import datum_name, seen_of
+from pfslib.pipelines.egress import egress
 from pfslib.pipelines.incremental import is_incremental, plan_addition
 from pfslib.pipelines.plan import Plan, Planner, Task
 from pfslib.trees.nodestore import TreeCache
@@ -39,6 +41,7 @@ class JobRun:
         pipeline: What to run.
         image_digest: The exact image it runs in.
         datums: Runs one datum.
+        egress_to: Below which host directory outputs may be copied.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class JobRun:
         pipeline: Pipeline,
         image_digest: str,
         datums: DatumRun,
+        egress_to: Path | None = None,
     ) -> None:
         self._kv = kv
         self._cache = cache
@@ -56,6 +60,7 @@ class JobRun:
         self._pipeline = pipeline
         self._image_digest = image_digest
         self._datums = datums
+        self._egress_to = egress_to
 
     def to_the_end(self) -> Job:
         """Run every datum that has no result yet, merge the outputs, publish the commit.
@@ -67,6 +72,15 @@ class JobRun:
             ClaimLostError: Another process took the job over; nothing was published by this one.
             RunnerError: The runner is unable to work; the job stays unfinished.
         """
+        job = self._until_published()
+        if job.state != JobState.EGRESSING:
+            return job
+        target = self._pipeline.egress
+        return egress(self._kv, self._cache, self._claim, target, self._egress_to)
+
+    def _until_published(self) -> Job:
+        if self._is_published():
+            return self._claim.job
         while True:
             if missing := self._missing_input():
                 return self._conclude(None, {}, JobState.FAILURE, missing)
@@ -77,12 +91,22 @@ class JobRun:
                 self._run_all(plan, records)
             except _KilledError as killed:
                 state, reason = JobState.KILLED, str(killed)
+            if self._pipeline.egress and not reason:
+                state = JobState.EGRESSING
             if not reason and (reason := _why_failed(plan.tasks, records)):
                 state = JobState.FAILURE
             try:
                 return self._conclude(plan, records, state, reason)
             except HeadMovedError:
                 continue  # by hand: what is to be done follows from another output now
+
+    def _is_published(self) -> bool:
+        """Whether only the last step was left undone by whoever ran the job before."""
+        with self._kv.write() as txn:
+            there = find_commit(txn, self._claim.job.output_commit) is not None
+            if there:
+                self._claim.update(txn, state=JobState.EGRESSING)
+        return there
 
     def _missing_input(self) -> str:
         """Why the job cannot run: an input commit was deleted by force. Empty when it can."""

@@ -118,9 +118,16 @@ class _NowhereTrees:
         """Nothing to do."""
 
 
-def run_scripted(store: Store, runner: ScriptedRunner) -> list[Job]:
+def run_scripted(
+    store: Store, runner: ScriptedRunner, *, egress_to: Path | None = None
+) -> list[Job]:
     """Run all jobs of a store until none is left."""
     engine = Engine(
-        store.kv, store.cache, store.path, lambda _pipeline, _trees: runner, show=_NowhereTrees
+        store.kv,
+        store.cache,
+        store.path,
+        lambda _pipeline, _trees: runner,
+        egress_to=egress_to,
+        show=_NowhereTrees,
     )
     return engine.run_until_idle()

@@ -15,7 +15,7 @@ import pfslib.pipelines.docker_runner
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines import docker_owner
 from pfslib.pipelines.docker_runner import DockerRunner, docker_available
-from pfslib.pipelines.runner import Runner
+from pfslib.pipelines.runner import Confinement, Runner
 from pfslib.testing.runner_contract import RunnerContract
 from pfslib.testing.runner_workbench import (
     Workbench,
@@ -193,6 +193,20 @@ def test_nothing_is_mounted_on_the_host_while_an_attempt_runs(small_image, scrat
         assert workbench.sh("grep -c ' /pfs' /proc/self/mountinfo").log == "3\n"
 
 
+@both_ways
+def test_what_a_session_is_confined_to(small_image, scratch, tmp_path, warm):
+    confined = Confinement(user="1234", network=False, memory_limit=64 << 20, cpu_limit=0.5)
+    runner = DockerRunner(warm=warm)
+    with runner.session(small_image, scratch=scratch, confinement=confined) as session:
+        workbench = Workbench(session, tmp_path)
+        ran = workbench.sh("cat /proc/self/status /proc/net/dev; echo x > /pfs/out/result")
+        assert "Uid:\t1234\t" in ran.log
+        assert "eth0" not in ran.log
+        assert ran.wrote() == "x\n"
+        hungry = workbench.sh("x=x; while :; do x=$x$x; done")
+        assert hungry.outcome.exit_code
+
+
 # --- who may clean up what -------------------------------------------------------------------
 
 OWNER = """
@@ -224,6 +238,18 @@ def test_what_a_killed_owner_leaves_is_removed_by_the_next(
             owner.kill()
     DockerRunner().session(image, scratch=scratch).close()
     assert containers(engine, image) == []
+    assert processes_with(mark) == []
+
+
+def test_a_warm_container_ends_with_its_owner_in_the_middle_of_an_attempt(
+    engine, make_image, tmp_path
+):
+    image, mark = make_image(), unique_duration()
+    command = [sys.executable, "-c", OWNER, str(tmp_path), image, mark, "True"]
+    with subprocess.Popen(command, cwd=PROJECT) as owner:
+        assert wait_until(lambda: len(processes_with(mark)) > 1)
+        owner.kill()
+    assert wait_until(lambda: containers(engine, image) == [])
     assert processes_with(mark) == []
 
 

@@ -212,7 +212,7 @@ def test_derived_ids_and_keys_are_those_of_the_page():
     seen = DatumInput("in", b"a/b", Entry(b"b", 0, 3, b"abc", TIME, ORIGIN))
     pipeline = Pipeline("p", transform, (), version=3, created_ns=TIME)
     fields = [["sh"], "image", ["true"], [["A", "b"]], [], "", "", True]
-    seed = msgspec.msgpack.encode([fields, "", b""])
+    seed = msgspec.msgpack.encode([fields, ""])
     stamp = blake3(seed, derive_key_context="pfslib 1 transform").digest()
     assert transform_stamp(pipeline, "image") == stamp
     rows = [["in", b"a/b", 0, 3, b"abc", False, "", ""]]

@@ -323,6 +323,22 @@ def test_a_file_says_who_made_it(bench: Bench) -> None:
     assert bench.store.explain_file("data", "master", "/a") == []
 
 
+def test_an_output_is_copied_where_whoever_runs_the_job_allows_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    target = tmp_path / "allowed/here"
+    bench.pipeline("p", copy, "data", egress={"URL": f"file://{target}"})
+    commit_files(bench.store, "data", {"/a": "1"})
+    (refused,) = bench.run()
+    assert refused.state == "failure"
+    assert "may not be copied" in refused.reason
+    assert bench.store.commit("p@master").get_file("/a") == b"1"
+    bench.store.rerun_job(refused.id)
+    (job,) = run_scripted(bench.store, bench.runner, egress_to=tmp_path / "allowed")
+    assert (job.state, job.reason) == ("success", "")
+    assert (target / "a").read_text() == "1"
+
+
 # --- clocks and triggers ---------------------------------------------------------------------
 
 
