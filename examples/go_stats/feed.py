@@ -7,6 +7,7 @@ STORE is a directory, made if there is none; without it PFS_STORE names it.
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pfslib
@@ -49,9 +50,12 @@ def feed(store: pfslib.Store) -> None:
     # sandbox lays over this machine's own root.
     store.create_image("dwhitena/stats", HERE / "rootfs")
 
-    # The input repo comes first: a pipeline subscribes to repos that exist.
-    store.create_repo("projects")
-    store.create_pipeline(STATS)
+    # The input repo comes first: a pipeline subscribes to repos that exist. Both may be there
+    # from an earlier call.
+    with suppress(pfslib.AlreadyExistsError):
+        store.create_repo("projects")
+    with suppress(pfslib.AlreadyExistsError):
+        store.create_pipeline(STATS)
 
     # One commit for each project. Nothing is visible to anyone before its commit is finished.
     for idx, project in enumerate(PROJECTS):
