@@ -175,7 +175,7 @@ def _one_changed(top: Path, count: int, merge: str) -> Step:
         for number in range(7):
             runner.calls.clear()
             with store.repo("data").commit() as commit:
-                commit.put_file(f"/{number * 17:06}", b"changed %d" % number)
+                commit.put_file(f"/{number * 17 % count:06}", b"changed %d" % number)
             began = time.perf_counter()
             (job,) = run_scripted(store, runner)
             times.append(time.perf_counter() - began)

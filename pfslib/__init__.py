@@ -90,9 +90,17 @@ if TYPE_CHECKING:
     )
     from pfslib.model.nodes import Entry, Kind
     from pfslib.model.removal import Removal
-    from pfslib.model.work import DatumRecord, Image, Job, JobState, Pipeline
+    from pfslib.model.spec_form import (
+        CronInput,
+        InputSpec,
+        PfsInput,
+        PipelineName,
+        PipelineSpec,
+        TransformSpec,
+    )
+    from pfslib.model.work import DatumRecord, DatumState, Image, Job, JobState, Pipeline
     from pfslib.mounts.mounting import Mounted
-    from pfslib.pipelines.runner import Attempt, Outcome, Runner, Session
+    from pfslib.pipelines.runner import Attempt, Confinement, Outcome, Runner, Session
     from pfslib.trees.export import Exported
 
 _HOME = {
@@ -126,13 +134,21 @@ _HOME = {
     "Entry": "pfslib.model.nodes",
     "Kind": "pfslib.model.nodes",
     "Removal": "pfslib.model.removal",
+    "CronInput": "pfslib.model.spec_form",
+    "InputSpec": "pfslib.model.spec_form",
+    "PfsInput": "pfslib.model.spec_form",
+    "PipelineName": "pfslib.model.spec_form",
+    "PipelineSpec": "pfslib.model.spec_form",
+    "TransformSpec": "pfslib.model.spec_form",
     "DatumRecord": "pfslib.model.work",
+    "DatumState": "pfslib.model.work",
     "Image": "pfslib.model.work",
     "Job": "pfslib.model.work",
     "JobState": "pfslib.model.work",
     "Pipeline": "pfslib.model.work",
     "Mounted": "pfslib.mounts.mounting",
     "Attempt": "pfslib.pipelines.runner",
+    "Confinement": "pfslib.pipelines.runner",
     "Outcome": "pfslib.pipelines.runner",
     "Runner": "pfslib.pipelines.runner",
     "Session": "pfslib.pipelines.runner",
@@ -192,9 +208,12 @@ __all__ = [
     "CommitNotFoundError",
     "CommitOpenError",
     "CommitPath",
+    "Confinement",
     "ConflictError",
     "CorruptionError",
+    "CronInput",
     "DatumRecord",
+    "DatumState",
     "DiffEntry",
     "Entry",
     "Exported",
@@ -206,6 +225,7 @@ __all__ = [
     "HeadMovedError",
     "Image",
     "ImageNotFoundError",
+    "InputSpec",
     "InvalidGlobError",
     "InvalidInputError",
     "InvalidNameError",
@@ -229,8 +249,11 @@ __all__ = [
     "PathClashError",
     "PathNotFoundError",
     "PfsError",
+    "PfsInput",
     "Pipeline",
+    "PipelineName",
     "PipelineNotFoundError",
+    "PipelineSpec",
     "Problem",
     "Removal",
     "Repo",
@@ -247,6 +270,7 @@ __all__ = [
     "StoreNotFoundError",
     "StoreStats",
     "TagInfo",
+    "TransformSpec",
     "Tree",
     "TreeSource",
     "UnknownFormatError",

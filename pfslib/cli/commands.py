@@ -89,10 +89,15 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
         "run": Place("jobs", "Run the jobs that wait, until none is left."),
         "list-job": Place("jobs", "List jobs, newest first."),
         "inspect-job": Place("jobs", "Show one job."),
-        "list-datum": Place("datums", "List the datums of a job, or those that a spec would have."),
-        "explain-job": Place("datums", "Say for each datum of a job why it ran, or was skipped."),
+        "list-datum": Place(
+            "datum_commands", "List the datums of a job, or those that a spec would have."
+        ),
+        "explain-job": Place(
+            "datum_commands", "Say for each datum of a job why it ran, or was skipped."
+        ),
         "explain-file": Place(
-            "datums", "Say which datums made a file of an output, in which jobs, and from what."
+            "datum_commands",
+            "Say which datums made a file of an output, in which jobs, and from what.",
         ),
         "rerun-job": Place("work_changes", "Run a job again."),
         "cancel-job": Place("work_changes", "End a job before its time."),

@@ -1,4 +1,4 @@
-"""DockerRunner: commands in containers of their image. The one module that imports docker."""
+"""DockerRunner: commands in containers of their image."""
 
 from __future__ import annotations
 
@@ -18,14 +18,22 @@ from typing import Any, Self
 import docker
 import docker.errors
 import docker.types
-import docker.utils
 import msgspec
 import requests
 
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines import docker_owner
 from pfslib.pipelines.bounded_log import BoundedLog
-from pfslib.pipelines.docker_diagnosis import cause, knock
+from pfslib.pipelines.docker_diagnosis import cause
+from pfslib.pipelines.docker_engine import (
+    ENGINE_ERRORS,
+    connect,
+    containers,
+    engine_errors,
+    find_image,
+    remove,
+    remove_left_overs,
+)
 from pfslib.pipelines.docker_outcome import outcome
 from pfslib.pipelines.docker_stream import AttachedStream
 from pfslib.pipelines.docker_worker import CONTROL, LOOP, ControlDirectory, Ended, Grafter, Worker
@@ -33,11 +41,8 @@ from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome
 
 _logger = logging.getLogger(__name__)
 
-_USUAL_URL = "unix:///var/run/docker.sock"
 _PING_TIMEOUT_S = 2.0
 _PROCESSES_LIMIT = 4096
-
-_ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException)
 
 
 class DockerRunner:
@@ -68,11 +73,11 @@ class DockerRunner:
                 "the docker runner needs an image, and the pipeline's spec names none",
                 hint="add transform.image to the spec, or run without one: --runner local",
             )
-        client = _connect(self._base_url)
+        client = connect(self._base_url)
         try:
-            with _engine_errors():
-                _remove_left_overs(client)
-                found = _find_image(client, image)
+            with engine_errors():
+                remove_left_overs(client)
+                found = find_image(client, image)
                 return DockerSession(client, found, scratch, confinement, warm=self._warm)
         except BaseException:
             client.close()
@@ -82,12 +87,12 @@ class DockerRunner:
 def docker_available(base_url: str | None = None) -> str:
     """Empty when a Docker engine answers within 2 s, else a sentence saying why not."""
     try:
-        client = _connect(base_url, timeout_s=_PING_TIMEOUT_S)
+        client = connect(base_url, timeout_s=_PING_TIMEOUT_S)
     except RunnerError as error:
         return str(error)
     try:
         client.ping()
-    except _ENGINE_ERRORS as error:
+    except ENGINE_ERRORS as error:
         return f"the Docker engine does not answer: {cause(error)}"
     finally:
         client.close()
@@ -138,7 +143,7 @@ class DockerSession:
             return Outcome(
                 exit_code=127, reason="there is no command to run, nor has the image one"
             )
-        with self._counted(), _engine_errors(), BoundedLog(attempt.log) as log:
+        with self._counted(), engine_errors(), BoundedLog(attempt.log) as log:
             if _is_root() and self._image_user.partition(":")[0] not in {"", "0", "root"}:
                 attempt.out.chmod(0o777)  # the image's user is somebody else
             begin = log.tell()
@@ -158,7 +163,7 @@ class DockerSession:
             if self._closed:
                 return
             self._closed = True
-        with _engine_errors(), contextlib.ExitStack() as ends, self._state:
+        with engine_errors(), contextlib.ExitStack() as ends, self._state:
             ends.callback(self._client.close)
             if self._grafter:
                 ends.callback(self._grafter.end)
@@ -203,9 +208,9 @@ class DockerSession:
         return not self._running
 
     def _remove_containers(self) -> bool:
-        found = _containers(self._client, self._label)
+        found = containers(self._client, self._label)
         for container in found:
-            _remove(self._client, container["Id"])
+            remove(self._client, container["Id"])
         return bool(found)
 
     @contextlib.contextmanager
@@ -233,7 +238,7 @@ class DockerSession:
         try:
             yield created["Id"]
         finally:
-            _remove(self._client, created["Id"])
+            remove(self._client, created["Id"])
 
     # --- in a container that stays -----------------------------------------------------------
 
@@ -346,70 +351,3 @@ def _user(client: docker.APIClient) -> str | None:
 
 def _closed() -> RunnerError:
     return RunnerError("the docker session has been closed", hint="open a new session")
-
-
-# --- the engine ------------------------------------------------------------------------------
-
-
-def _connect(base_url: str | None, timeout_s: float | None = None) -> docker.APIClient:
-    settings = docker.utils.kwargs_from_env()
-    if base_url is not None:
-        settings = {"base_url": base_url}
-    if timeout_s is not None:
-        settings["timeout"] = timeout_s
-    url = settings.setdefault("base_url", _USUAL_URL)
-    try:
-        knock(url)
-        return docker.APIClient(**settings)
-    except (*_ENGINE_ERRORS, OSError) as error:
-        raise RunnerError(
-            f"no Docker engine answers at {url}: {cause(error)}",
-            hint="start one, or run on this machine's own files: --runner local",
-        ) from error
-
-
-def _find_image(client: docker.APIClient, image: str) -> dict[str, Any]:
-    with contextlib.suppress(docker.errors.ImageNotFound):
-        return dict(client.inspect_image(image))
-    repository, tag = docker.utils.parse_repository_tag(image)
-    try:
-        client.pull(repository, tag=tag or "latest")
-        return dict(client.inspect_image(image))
-    except _ENGINE_ERRORS as error:
-        raise RunnerError(
-            f"image {image} is not on this machine and cannot be pulled: {cause(error)}",
-            hint=f"try `docker pull {image}`, or run on this machine's own files: --runner local",
-        ) from error
-
-
-def _containers(client: docker.APIClient, label: str) -> list[dict[str, Any]]:
-    return list(client.containers(all=True, filters={"label": label}))
-
-
-def _remove_left_overs(client: docker.APIClient) -> None:
-    for found in _containers(client, docker_owner.SESSION):
-        running = found["State"] == "running"
-        if docker_owner.is_left_over(found["Labels"], running=running, created=found["Created"]):
-            _remove(client, found["Id"])
-
-
-def _remove(client: docker.APIClient, container: str) -> None:
-    # Somebody else may have done it, or be at it.
-    with contextlib.suppress(docker.errors.NotFound):
-        try:
-            client.remove_container(container, force=True, v=True)
-        except docker.errors.APIError as error:
-            if error.status_code != requests.codes.conflict:
-                raise
-
-
-@contextlib.contextmanager
-def _engine_errors() -> Iterator[None]:
-    try:
-        yield
-    except _ENGINE_ERRORS as error:
-        message = f"the Docker engine could not do its part: {cause(error)}"
-        raise RunnerError(message, hint="see the engine's own log") from error
-    except OSError as error:
-        message = f"the container could not be worked: {error}"
-        raise RunnerError(message) from error

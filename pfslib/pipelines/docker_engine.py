@@ -1,0 +1,98 @@
+"""The Docker engine: reached, asked for images, relieved of containers that nobody wants."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import docker
+import docker.errors
+import docker.utils
+import requests
+
+from pfslib.model.errors import RunnerError
+from pfslib.pipelines import docker_owner
+from pfslib.pipelines.docker_diagnosis import cause, knock
+
+_USUAL_URL = "unix:///var/run/docker.sock"
+
+ENGINE_ERRORS = (docker.errors.DockerException, requests.RequestException)
+
+
+def connect(base_url: str | None, timeout_s: float | None = None) -> docker.APIClient:
+    """Reach an engine.
+
+    Raises:
+        RunnerError: None answers.
+    """
+    settings = docker.utils.kwargs_from_env()
+    if base_url is not None:
+        settings = {"base_url": base_url}
+    if timeout_s is not None:
+        settings["timeout"] = timeout_s
+    url = settings.setdefault("base_url", _USUAL_URL)
+    try:
+        knock(url)
+        return docker.APIClient(**settings)
+    except (*ENGINE_ERRORS, OSError) as error:
+        raise RunnerError(
+            f"no Docker engine answers at {url}: {cause(error)}",
+            hint="start one, or run on this machine's own files: --runner local",
+        ) from error
+
+
+def find_image(client: docker.APIClient, image: str) -> dict[str, Any]:
+    """What the engine knows of an image, which is pulled if it is not there.
+
+    Raises:
+        RunnerError: It cannot be had.
+    """
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        return dict(client.inspect_image(image))
+    repository, tag = docker.utils.parse_repository_tag(image)
+    try:
+        client.pull(repository, tag=tag or "latest")
+        return dict(client.inspect_image(image))
+    except ENGINE_ERRORS as error:
+        raise RunnerError(
+            f"image {image} is not on this machine and cannot be pulled: {cause(error)}",
+            hint=f"try `docker pull {image}`, or run on this machine's own files: --runner local",
+        ) from error
+
+
+def containers(client: docker.APIClient, label: str) -> list[dict[str, Any]]:
+    """All containers with a label, also those that have ended."""
+    return list(client.containers(all=True, filters={"label": label}))
+
+
+def remove_left_overs(client: docker.APIClient) -> None:
+    """Remove the containers whose owner is dead."""
+    for found in containers(client, docker_owner.SESSION):
+        running = found["State"] == "running"
+        if docker_owner.is_left_over(found["Labels"], running=running, created=found["Created"]):
+            remove(client, found["Id"])
+
+
+def remove(client: docker.APIClient, container: str) -> None:
+    """Kill and remove a container."""
+    # Somebody else may have done it, or be at it.
+    with contextlib.suppress(docker.errors.NotFound):
+        try:
+            client.remove_container(container, force=True, v=True)
+        except docker.errors.APIError as error:
+            if error.status_code != requests.codes.conflict:
+                raise
+
+
+@contextlib.contextmanager
+def engine_errors() -> Iterator[None]:
+    """Make a `RunnerError` of what the engine says, or does not."""
+    try:
+        yield
+    except ENGINE_ERRORS as error:
+        message = f"the Docker engine could not do its part: {cause(error)}"
+        raise RunnerError(message, hint="see the engine's own log") from error
+    except OSError as error:
+        message = f"the container could not be worked: {error}"
+        raise RunnerError(message) from error
