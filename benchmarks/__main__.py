@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import big_files, one_change, releases, report, small_files
+from benchmarks import big_files, jobs, one_change, pipelines, releases, report, small_files
 from benchmarks.report import Row
 from benchmarks.scales import SCALES, Scale
 
@@ -22,6 +22,8 @@ CASES: dict[str, Callable[[Path, Scale], Iterator[Row]]] = {
     "small": small_files.run,
     "releases": releases.run,
     "change": one_change.run,
+    "pipelines": pipelines.run,
+    "jobs": jobs.run,
 }
 
 

@@ -24,6 +24,15 @@ class Scale(NamedTuple):
     changes: int
     """Commits timed at each."""
 
+    datums: int
+    """Run by each runner."""
+
+    job_datums: tuple[int, ...]
+    """Of a job, of which one is changed."""
+
+    job_commits: int
+    """With a job each."""
+
     projects: dict[str, tuple[str, ...]]
     """Releases fetched of each; none: made up."""
 
@@ -38,6 +47,9 @@ SCALES = {
         tree_files=(1_000, 10_000, 100_000, 1_000_000),
         commits=(1_000, 10_000),
         changes=50,
+        datums=1_000,
+        job_datums=(1_000, 10_000, 100_000),
+        job_commits=10_000,
         projects={
             "requests": ("2.27.0", "2.27.1", "2.28.0", "2.28.1", "2.28.2", "2.29.0", "2.31.0"),
             "Django": ("4.2.1", "4.2.2", "4.2.3", "4.2.4", "4.2.5", "4.2.6"),
@@ -53,6 +65,9 @@ SCALES = {
         tree_files=(1_000, 20_000),
         commits=(300,),
         changes=30,
+        datums=200,
+        job_datums=(100, 1_000, 10_000),
+        job_commits=500,
         projects={"requests": ("2.28.0", "2.28.1", "2.28.2")},
     ),
     "tiny": Scale(
@@ -64,6 +79,9 @@ SCALES = {
         tree_files=(200,),
         commits=(5,),
         changes=3,
+        datums=5,
+        job_datums=(20,),
+        job_commits=10,
         projects={},
     ),
 }
