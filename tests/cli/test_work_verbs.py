@@ -1,0 +1,75 @@
+"""The commands for work: other pipelines' troubles, datums shown before and explained after."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.mount, pytest.mark.sandbox]
+
+
+def spec(name: str, repo: str, **more: object) -> bytes:
+    transform = {
+        "cmd": ["sh"],
+        "stdin": [f"cp -r /pfs/{repo}/. /pfs/out"],
+        **more.pop("transform", {}),
+    }
+    document = {
+        "pipeline": {"name": name},
+        "transform": transform,
+        "input": {"pfs": {"repo": repo, "glob": "/*"}},
+        **more,
+    }
+    return json.dumps(document).encode()
+
+
+def test_a_pipeline_that_cannot_run_here_is_not_everybodys_failure(
+    store: Path, pfs, call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+    for repo in ("theirs", "mine"):
+        pfs("create-repo", repo)
+    pfs("create-pipeline", stdin=spec("fine", "mine"))
+    pfs("create-pipeline", stdin=spec("stuck", "theirs", transform={"image": "some/image"}))
+    failed = call("put-file", "theirs", "master", "/a", "-c", "--runner", "docker", stdin=b"a")
+    assert failed.code == 3
+    assert "no Docker engine answers" in failed.stderr
+    assert "is safe" in failed.stderr
+    done = pfs("put-file", "mine", "master", "/a", "-c", "--runner", "docker", stdin=b"a")
+    assert "no Docker engine" not in done.stdout.decode()
+    assert pfs("get-file", "fine", "master", "/a").stdout == b"a"
+    assert call("run", "--runner", "docker").code == 3
+
+
+def test_datums_are_shown_before_anything_is_created(store: Path, pfs) -> None:
+    pfs("create-repo", "data")
+    for name in "ab":
+        pfs("put-file", "data", "master", f"/{name}", "-c", stdin=b"x")
+    Path("spec.json").write_bytes(spec("p", "data", autoscaling=True))
+    rows = pfs("list-datum", "-f", "spec.json").stdout.decode().splitlines()
+    assert [row.split() for row in rows] == [
+        ["PIPELINE", "FILES"],
+        ["p", "data:/a"],
+        ["p", "data:/b"],
+    ]
+    dry = pfs("create-pipeline", "-f", "spec.json", "--dry-run")
+    assert "autoscaling means nothing on one machine" in dry.stderr
+    assert pfs("list-pipeline", "--json").json_lines == []
+
+
+def test_a_job_is_explained(store: Path, pfs) -> None:
+    pfs("create-repo", "data")
+    pfs("create-pipeline", stdin=spec("p", "data"))
+    for name in "ab":
+        pfs("put-file", "data", "master", f"/{name}", "-c", stdin=b"x")
+    job = pfs("list-job", "--json").json_lines[0]["id"]
+    explained = pfs("explain", "job", job).stdout.decode()
+    assert "nothing that it sees has changed since job" in explained
+    assert "it is new" in explained
+    made = pfs("explain", "file", "p@master:/b", "--json").json_lines
+    assert [row["datum"]["inputs"][0]["path"] for row in made] == ["/b"]
+    assert "no datum wrote /a" in pfs("explain", "file", "data@master:/a").stderr
+    states = [row["state"] for row in pfs("list-datum", job, "--json").json_lines]
+    assert states == ["skipped", "processed"]
