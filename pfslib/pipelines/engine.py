@@ -20,7 +20,9 @@ from pfslib.pipelines.trigger import create_jobs
 from pfslib.pipelines.workshop import ChooseRunner, ShownTrees, Workshop
 from pfslib.trees.nodestore import TreeCache
 
-_POLL_S: Final = 0.05
+_POLL_S: Final = 0.02
+"""So often it is looked whether there is something to do, which takes half a millisecond."""
+
 _MOUNTS_LOST_MAX: Final = 3
 """So often the inputs are mounted anew in one run, when their server dies."""
 

@@ -338,7 +338,7 @@ BREAKS: dict[Callable[[WriteTxn], None], str] = {
     queue_of_no_job: "the queue names job 0404.*, which is missing",
     finished_job_in_the_queue: "job .* is finished, and still in the queue",
     waiting_job_not_in_the_queue: "job .* is not finished, and not in the queue",
-    job_out_of_order: "job .* is not in its place 0 of the order",
+    job_out_of_order: "job .* is not in its place \\d of the order",
     datum_of_no_job: "a datum belongs to job 0505.*, which is missing",
     pipeline_without_repo: "pipeline copies: its output repo is missing",
     names_out_of_order: "its names are not in order",
