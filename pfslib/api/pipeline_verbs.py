@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from pfslib.commits.branches import find_branch
 from pfslib.commits.refs import get_commit
 from pfslib.commits.repos import get_repo
-from pfslib.model.errors import BranchNotFoundError, InvalidSpecError, PipelineNotFoundError
+from pfslib.model.errors import InvalidSpecError, PipelineNotFoundError
+from pfslib.model.history import Branch
+from pfslib.model.inputs import Input
 from pfslib.model.removal import Removal
 from pfslib.model.spec_form import InputSpec, PipelineSpec
 from pfslib.model.specs import parse_specs, pipeline_of
@@ -22,7 +24,7 @@ from pfslib.pipelines.datums import seen_of
 if TYPE_CHECKING:
     from pfslib.api.function_pipelines import FunctionPipeline
     from pfslib.api.store import Store
-    from pfslib.kv.protocol import KV
+    from pfslib.kv.protocol import KV, ReadTxn
     from pfslib.trees.nodestore import TreeCache
 
 Spec = PipelineSpec | Mapping[str, object] | str | Path
@@ -183,6 +185,8 @@ class PipelineVerbs:
     def list_datum_of(self, spec: Spec) -> Iterator[tuple[str, tuple[Seen, ...]]]:
         """The datums that pipelines would have for the heads of their inputs; nothing is created.
 
+        None, if an input holds nothing yet.
+
         Args:
             spec: See `Spec`.
 
@@ -191,20 +195,22 @@ class PipelineVerbs:
 
         Raises:
             InvalidSpecError: Not a spec.
-            RepoNotFoundError, BranchNotFoundError: An input is not there.
+            RepoNotFoundError: An input is not there.
         """
         for pipeline in read_spec(spec):
             with self.kv.read() as txn:
-                roots = []
-                for item in pipeline.inputs:
-                    head = find_branch(txn, item.repo, item.branch or "master")
-                    if head is None:
-                        get_repo(txn, item.repo)
-                        raise BranchNotFoundError(item.repo, item.branch or "master")
-                    roots.append(get_commit(txn, head.head).root)
-                datums = Datums(txn, pipeline.inputs, pipeline.combined, self.cache)
-                for row in datums.rows(roots):
-                    yield pipeline.name, seen_of(row.datum)
+                heads = [self._head_of(txn, item) for item in pipeline.inputs]
+                roots = [get_commit(txn, head.head).root for head in heads if head is not None]
+                if len(roots) == len(heads):
+                    datums = Datums(txn, pipeline.inputs, pipeline.combined, self.cache)
+                    for row in datums.rows(roots):
+                        yield pipeline.name, seen_of(row.datum)
+
+    def _head_of(self, txn: ReadTxn, item: Input) -> Branch | None:
+        """The head that an input would be read at; None if there is nothing yet."""
+        if item.cron is None:
+            get_repo(txn, item.repo)
+        return find_branch(txn, item.repo, item.branch or "master")
 
     def delete_pipeline(
         self, name: str, *, keep_repo: bool = False, dry_run: bool = False

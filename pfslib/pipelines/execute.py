@@ -150,6 +150,7 @@ class JobRun:
         todo = iter(alike.values())
         parallelism = self._pipeline.parallelism
         running: dict[Future[DatumRecord], list[Task]] = {}
+        looked = time.monotonic()
         with ThreadPoolExecutor(parallelism, "pfs-datum") as threads:
             try:
                 while True:
@@ -160,8 +161,9 @@ class JobRun:
                     done, _ = wait(running, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
                     for future in done:
                         self._take(future.result(), running.pop(future), records)
-                    if not done:
+                    if time.monotonic() - looked > _LOOK_S:
                         self._check_time()
+                        looked = time.monotonic()
             except BaseException:
                 # What still runs must end before the threads can be joined.
                 self._datums.stop()

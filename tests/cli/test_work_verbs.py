@@ -59,6 +59,19 @@ def test_datums_are_shown_before_anything_is_created(store: Path, pfs) -> None:
     assert pfs("list-pipeline", "--json").json_lines == []
 
 
+def test_what_has_no_data_yet_has_no_datums(store: Path, pfs, call) -> None:
+    clock = json.loads(spec("clock", "-"))
+    clock["input"] = {"cron": {"name": "t", "spec": "@every 60s"}}
+    assert (
+        "nothing was created"
+        in pfs("create-pipeline", "--dry-run", stdin=json.dumps(clock).encode()).stderr
+    )
+    assert pfs("list-repo", "--json").json_lines == []
+    assert call("create-pipeline", "--dry-run", stdin=spec("p", "nowhere")).code == 2
+    pfs("create-repo", "data")
+    assert pfs("list-datum", "-f", "-", "--json", stdin=spec("p", "data")).json_lines == []
+
+
 def test_a_job_is_explained(store: Path, pfs) -> None:
     pfs("create-repo", "data")
     pfs("create-pipeline", stdin=spec("p", "data"))

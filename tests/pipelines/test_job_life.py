@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,26 @@ def test_a_queued_job_is_cancelled_at_once(bench: Bench) -> None:
     assert bench.states() == {"p": ["killed"], "q": ["unrunnable"]}
     with pytest.raises(ConflictError):
         bench.store.cancel_job(job.id)
+
+
+def test_a_job_of_many_short_datums_is_cancelled_in_between(bench: Bench) -> None:
+    def slow(call: Call) -> Files:
+        if len(bench.runner.calls) == 5:
+            (job,) = bench.store.list_job()
+            bench.store.cancel_job(job.id)
+        time.sleep(0.02)
+        return copy(call)
+
+    bench.pipeline("p", slow, "data")
+    commit_files(bench.store, "data", {f"/{n}": str(n) for n in range(100)})
+    (job,) = bench.run()
+    assert job.state == "killed"
+    assert 5 <= job.counts.processed < 90
+    bench.scripts["p"] = copy
+    bench.store.rerun_job(job.id)
+    (again,) = bench.run()
+    assert again.counts.skipped == job.counts.processed
+    assert again.counts.processed == 100 - job.counts.processed
 
 
 # --- why -------------------------------------------------------------------------------------
