@@ -360,6 +360,27 @@ def test_an_output_is_copied_where_whoever_runs_the_job_allows_it(
     assert (target / "a").read_text() == "1"
 
 
+def test_what_the_next_job_needs_is_no_garbage(bench: Bench) -> None:
+    def append(call: Call) -> Files:
+        return {"/all": b"".join(copy(call).values()) * 200}
+
+    bench.pipeline("p", append, "data", output_merge="append")
+    commit_files(bench.store, "data", {f"/{n}": str(n) * 10 for n in range(8)})
+    bench.run()
+    bench.store.gc()
+    commit_files(bench.store, "data", {"/3": None, "/5": "changed"})
+    (job,) = bench.run()
+    assert counts(job) == (7, 1, 6, 0, 0)
+    expected = b"".join(
+        (b"changed" if n == 5 else b"%d" % n * 10) * 200 for n in range(8) if n != 3
+    )
+    assert bench.store.commit("p@master").get_file("/all") == expected
+    assert list(bench.store.fsck()) == []
+    bench.store.delete_pipeline("p")
+    assert bench.store.gc().nodes
+    assert list(bench.store.fsck()) == []
+
+
 # --- clocks and triggers ---------------------------------------------------------------------
 
 
