@@ -62,10 +62,10 @@ class FunctionPipeline:
             InvalidInputError: There is no such datum.
             BranchNotFoundError: An input holds nothing yet.
         """
+        trees = self._trees_of(datum)
         place = Path(into) if into is not None else Path(tempfile.mkdtemp(prefix="pfs-datum-"))
         out = place / OUT
         out.mkdir(parents=True)
-        trees = self._trees_of(datum)
         store = self._store
         for name, key in trees.items():
             with store.kv.read() as txn:

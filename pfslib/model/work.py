@@ -115,7 +115,6 @@ class Pipeline(msgspec.Struct, array_like=True, frozen=True):
     notes: tuple[str, ...] = ()
     """What of the spec means nothing on one machine, in sentences."""
 
-
     def _repr_html_(self) -> str:
         return pipeline_html(self)
 
