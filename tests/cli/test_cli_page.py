@@ -31,7 +31,7 @@ JSON_OF = {name: (bool(lines), shape) for name, _, lines, shape in ROW.findall(P
 THAT_RUN_OR_MOUNT = {
     *("run", "get-logs", "list-provenance", "list-subvenance"),
     *("list-datum", "explain-job", "explain-file"),
-    *("mount", "list-mount", "unmount"),
+    *("mount", "list-mount", "unmount", "commit"),
 }
 
 SPEC = {
@@ -237,4 +237,9 @@ def test_commands_that_run_or_mount_print_what_the_page_shows(said, pfs, tmp_pat
         said("list-mount")
     finally:
         said("unmount", "view")
+    (tmp_path / "edited").mkdir()
+    pfs("mount", "-w", "data@master", "edited")
+    (tmp_path / "edited/new").write_text("new")
+    said("commit", "edited", "--no-run")
+    assert pfs("unmount", "edited", "--json").json is None
     assert said.done >= THAT_RUN_OR_MOUNT
