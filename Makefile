@@ -9,7 +9,7 @@ help:
 	@echo 'make test     lint, types, layers, then all tests; ARGS="-k chunks -x" goes to pytest'
 	@echo 'make lint     the first three of those'
 	@echo 'make bench    storage beside cp, tar, find, git, borg, restic, casync; ARGS="--quick"'
-	@echo 'make setup    make .venv and look for libfuse; the others call it, or the next'
+	@echo 'make setup    make .venv and see to what mounts need; the others call it, or the next'
 	@echo 'make tools    the same with all that tests need'
 	@echo 'make clean    remove .venv and whatever the tools left'
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes .venv with pfslib and, if called as `setup.sh tools`, all that its tests need; and sees that
-# libfuse is there. May be called at any time: it does only what is missing.
+# Makes .venv with pfslib and, if called as `setup.sh tools`, all that its tests need; and sees to what
+# mounts need. May be called at any time: it does only what is missing.
 # PYTHON=/path/to/python3 chooses the Python for a new .venv.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -113,10 +113,10 @@ has_libfuse() {
     .venv/bin/python -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("fuse"))'
 }
 
-# Mounting needs libfuse 2 and the program fusermount; all else in pfslib does without.
+# Mounting needs the program fusermount, but for root; the tests also mount by way of libfuse 2.
 ensure_fuse() {
     local packages=()
-    if ! has_libfuse; then
+    if [ "$with" = tools ] && ! has_libfuse; then
         # Renamed with the 64-bit time of Debian 13 and Ubuntu 24.04.
         if ! command -v apt-cache >/dev/null || apt_knows libfuse2t64; then
             packages+=(libfuse2t64)
@@ -130,7 +130,7 @@ ensure_fuse() {
     if can_install; then
         apt_install "${packages[@]}"
     else
-        say "mounting will not work yet; as root: apt-get install ${packages[*]}"
+        say "mounts will not work yet, or not all tests of them; as root: apt-get install ${packages[*]}"
     fi
 }
 
