@@ -37,7 +37,7 @@ def mount(session: Session, words: Words, *, allow_other: bool, writable: bool) 
     With -w, the files of REPO@BRANCH are written to DIR, to be edited by any program; `pfs commit
     DIR` commits all changes at once, and so does `pfs unmount DIR`.
     """
-    if not words:
+    if not words or (len(words) == 1 and "@" in words[0] and not Path(words[0]).is_dir()):
         raise click.UsageError("the DIR is missing")
     directory = Path(words[-1])
     if writable:

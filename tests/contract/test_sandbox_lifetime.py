@@ -107,8 +107,8 @@ def test_nothing_outlives_the_owner(tmp_path, fork):
         child = int(owner.stdout.readline()) if fork == "forked" else None
         try:
             assert wait_until(lambda: len(processes_with(mark)) >= 3)
+            assert wait_until(lambda: len(zygotes(owner.pid)) == 3)
             theirs = zygotes(owner.pid)
-            assert len(theirs) == 3
             owner.kill()
             assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in theirs))
             assert wait_until(lambda: processes_with(mark) == ([child] if child else []))
