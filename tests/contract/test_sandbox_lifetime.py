@@ -53,13 +53,15 @@ def workbench(scratch, tmp_path):
 
 def zygotes(owner: int) -> list[int]:
     """The sandbox processes that descend from a process: guards, zygotes, inits; older first."""
-    found = [owner]
-    for pid in sorted(processes_with("pfslib.pipelines.sandbox_zygote")):
+    parents, started = {}, {}
+    for pid in processes_with("pfslib.pipelines.sandbox_zygote"):
         with contextlib.suppress(OSError):
-            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
-            if int(parent) in found:
-                found.append(pid)
-    return found[1:]
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            parents[pid], started[pid] = int(fields[1]), int(fields[19])
+    found = [owner]
+    for above in found:  # which grows; ids begin anew at some time, so they tell no age
+        found += [pid for pid, parent in parents.items() if parent == above and pid not in found]
+    return sorted(found[1:], key=lambda pid: (started[pid], found.index(pid)))
 
 
 # --- nothing is left behind ------------------------------------------------------------------
