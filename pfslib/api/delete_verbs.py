@@ -38,8 +38,7 @@ class DeleteVerbs:
             PathNotFoundError: Nothing is there.
         """
         parts = split_path(path)
-        if not parts:
-            raise InvalidPathError(path, "it is the root; the glob `/*` deletes what is in it")
+        check_deletable(parts, path)
         if self._editing.makes_file(parts):
             self._editing.add([Edit(Op.DELETE, parts)])
             return
@@ -71,7 +70,21 @@ class DeleteVerbs:
                 for parts, _ in glob_entries(txn, seen.root, glob, self._store.cache):
                     if not gone or parts[: len(gone[-1])] != gone[-1]:
                         gone.append(parts)
-            if gone == [()]:
-                raise InvalidPathError(pattern, "it is the root; `/*` is all that is in it")
+            for parts in gone:
+                check_deletable(parts, pattern)
             if self._editing.add([Edit(Op.DELETE, parts) for parts in gone], seen):
                 return [join_path(parts) for parts in gone]
+
+
+def check_deletable(parts: Parts, asked: str) -> None:
+    """See that what is to be deleted is not the root.
+
+    Args:
+        parts: What is to be deleted.
+        asked: The path or glob that means it.
+
+    Raises:
+        InvalidPathError: It is the root.
+    """
+    if not parts:
+        raise InvalidPathError(asked, "it is the root; the glob `/*` deletes what is in it")

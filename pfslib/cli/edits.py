@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import click
 
+from pfslib.api.delete_verbs import check_deletable
 from pfslib.api.info import FileInfo
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.store import Store
@@ -20,6 +21,7 @@ from pfslib.cli.sources import Source, check_source, find_sources, why_left_out
 from pfslib.cli.targets import edit_commit, find_target
 from pfslib.cli.wording import counted, printable
 from pfslib.model.errors import PathNotFoundError
+from pfslib.model.paths import split_path
 
 
 @click.command(cls=Command)
@@ -154,11 +156,15 @@ def delete_file(
 
 
 def _find(store: Store, session: Session, place: Place, *, is_glob: bool) -> Iterator[FileInfo]:
-    """What would go."""
+    """What would go; what may not is refused as without --dry-run."""
+    if not is_glob:
+        check_deletable(split_path(place.path), place.path)
     target = None if session.commit else find_target(store, place)
     commit = target if target is not None else store.commit(place.reference)
     if is_glob:
-        yield from commit.glob(place.path)
+        for file in commit.glob(place.path):
+            check_deletable(split_path(file.path), place.path)
+            yield file
         return
     with suppress(PathNotFoundError):
         yield commit.inspect_file(place.path)
