@@ -16,6 +16,7 @@ from typing import NoReturn
 import click
 
 from pfslib import __version__
+from pfslib.cli.closed_output import closed_output
 from pfslib.cli.failures import report
 from pfslib.cli.group import CommandGroup
 from pfslib.cli.session import CONTEXT_SETTINGS, JSON_HELP, STORE_HELP, Session
@@ -61,6 +62,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     Args:
         args: The words after `pfs`; None for those of this process.
     """
+    if sys.stdout is None:
+        sys.stdout = closed_output()
     _open_closed_streams()
     _never_fail_to_print()
     try:

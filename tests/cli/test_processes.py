@@ -82,6 +82,40 @@ def test_without_standard_input_there_is_nothing_to_put(repo) -> None:
     assert done.stderr.startswith(b"pfs: standard input is closed")
 
 
+def closed(*words: str) -> subprocess.CompletedProcess[bytes]:
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", *PFS, *words]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=30, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["get-file", "data@master:/x"],
+        ["get-file", "data@master:/big"],
+        ["list-file", "data@master"],
+        ["list-file", "data@master", "--json"],
+        ["export-archive", "data@master"],
+        ["inspect-repo", "data"],
+        ["--help"],
+    ],
+)
+def test_what_a_closed_standard_output_does_not_take_is_not_delivered(
+    words: list[str], repo, pfs
+) -> None:
+    pfs("put-file", "data@master:/x", stdin=b"x")
+    pfs("put-file", "data@master:/big", stdin=bytes(3_000_000))
+    done = closed(*words)
+    assert (done.returncode, done.stderr) == (1, b"pfs: standard output is closed\n")
+
+
+def test_what_prints_nothing_needs_no_standard_output(repo, pfs) -> None:
+    done = closed("create-repo", "other")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert pfs("inspect-repo", "other").stdout
+
+
 @pytest.mark.mount
 @pytest.mark.sandbox
 @pytest.mark.parametrize(
