@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pfslib.model.host_paths import host_path
 from pfslib.model.names import check_image_name
 from pfslib.model.removal import Removal
 from pfslib.model.work import Image
@@ -38,7 +39,7 @@ class ImageVerbs:
         """
         check_image_name(name)
         writer = ContentWriter(self.kv)
-        edits = list(TreeReader(writer, leave_out=self.path).read(Path(directory), ()))
+        edits = list(TreeReader(writer, leave_out=self.path).read(host_path(directory), ()))
         now_ns = time.time_ns()
         with writer.writing() as txn:
             empty = empty_directory(txn, mtime_ns=now_ns, origin=b"")

@@ -6,7 +6,6 @@ import io
 import os
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from pfslib.api.commit_path import CommitPath
@@ -22,6 +21,7 @@ from pfslib.model.errors import (
     NotADirectoryInCommitError,
 )
 from pfslib.model.globs import compile_glob
+from pfslib.model.host_paths import host_path
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import join_path, normal_path, split_path
 from pfslib.trees.export import Exported, export_file, export_tree
@@ -155,7 +155,7 @@ class ReadVerbs:
             export_file(
                 ShortReads(self._store.kv),
                 entry,
-                Path(target),
+                host_path(target),
                 self._store.cache,
                 overwrite=overwrite,
                 progress=progress,
@@ -201,7 +201,7 @@ class ReadVerbs:
             return export_tree(
                 ShortReads(self._store.kv),
                 entry,
-                Path(directory),
+                host_path(directory),
                 self._store.cache,
                 at=split_path(path),
                 overwrite=overwrite,

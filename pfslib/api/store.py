@@ -42,6 +42,7 @@ from pfslib.model.errors import (
     CommitOpenError,
     InvalidReferenceError,
 )
+from pfslib.model.host_paths import host_path
 from pfslib.model.names import parse_file_reference
 from pfslib.model.removal import Removal
 from pfslib.pipelines.manage import check_unused, delete_all, plan_delete_all
@@ -77,7 +78,7 @@ class Store(TreeSource, MountVerbs, WorkVerbs, MaintenanceVerbs, DisplayVerbs):
         Cost: reading and writing all that is stored once; free space is left out.
         """
         with self.kv.read():  # it must not have been closed
-            return backup_store(self.path, Path(target).expanduser().absolute())
+            return backup_store(self.path, host_path(target).expanduser().absolute())
 
     # --- repos ---------------------------------------------------------------------------
 
@@ -340,7 +341,7 @@ def init(path: str | os.PathLike[str]) -> Store:
     Raises:
         AlreadyExistsError: Something is there already.
     """
-    directory = Path(path).expanduser().absolute()
+    directory = host_path(path).expanduser().absolute()
     return Store(create_store(directory, STORE_PARAMETERS))
 
 

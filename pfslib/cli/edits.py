@@ -16,7 +16,7 @@ from pfslib.cli.output import print_documents, print_lines, say
 from pfslib.cli.places import COMMIT, PATH, REPO, Place, parse_place, take_place
 from pfslib.cli.progress import ProgressLine
 from pfslib.cli.removals import dry_run_option
-from pfslib.cli.session import Command, Session, Words, makes_commit, words
+from pfslib.cli.session import HOST_PATH, Command, Session, Words, makes_commit, words
 from pfslib.cli.sources import Source, check_source, find_sources, why_left_out
 from pfslib.cli.targets import edit_commit, find_target
 from pfslib.cli.wording import counted, printable
@@ -30,6 +30,7 @@ from pfslib.model.paths import split_path
     "-f",
     "--file",
     "files",
+    type=HOST_PATH,
     multiple=True,
     metavar="FILE",
     help="What to put; - for standard input, as without. May be repeated.",

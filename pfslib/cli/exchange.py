@@ -20,7 +20,7 @@ from pfslib.cli.output import print_documents, print_lines, say, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.resolving import find_readable
 from pfslib.cli.running import commit_cause, run_triggered
-from pfslib.cli.session import Command, Session, Words, makes_commit, runs_jobs, words
+from pfslib.cli.session import HOST_PATH, Command, Session, Words, makes_commit, runs_jobs, words
 from pfslib.cli.stdin import STDIN, standard_input
 from pfslib.cli.targets import edit_commit
 from pfslib.cli.wording import counted, human_size, printable
@@ -35,7 +35,12 @@ _PACKINGS: Final[dict[str, Packing]] = {
 }  # fmt: skip
 
 _file_option = click.option(
-    "-f", "--file", default=STDIN, metavar="FILE", help="What to read; standard input, without."
+    "-f",
+    "--file",
+    type=HOST_PATH,
+    default=STDIN,
+    metavar="FILE",
+    help="What to read; standard input, without.",
 )
 
 
@@ -68,7 +73,7 @@ def import_archive(session: Session, words: Words, file: str, *, skip_special: b
 
 @click.command(cls=Command)
 @words("REPO COMMIT [PATH]")
-@click.option("-o", "--output", default=STDIN, metavar="FILE", help="Where to.")
+@click.option("-o", "--output", type=HOST_PATH, default=STDIN, metavar="FILE", help="Where to.")
 @click.option(
     "--format",
     "form",
@@ -107,7 +112,7 @@ def _export(commit: ReadVerbs, path: str, target: IO[bytes], form: str) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("directory", metavar="DIR")
+@click.argument("directory", type=HOST_PATH, metavar="DIR")
 @click.argument("repo", metavar="REPO")
 @click.argument("branch", metavar="[BRANCH]", default="master")
 @click.option("--ref", default="HEAD", show_default=True, help="Whose history.")

@@ -19,9 +19,10 @@ from pfslib.cli.output import print_document, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.progress import ProgressLine
 from pfslib.cli.resolving import find_readable
-from pfslib.cli.session import Command, Session, Words, words
+from pfslib.cli.session import HOST_PATH, Command, Session, Words, words
 from pfslib.cli.stdin import STDIN
 from pfslib.cli.wording import counted, human_size
+from pfslib.model.host_paths import host_path
 
 _STDOUT = STDIN
 
@@ -31,6 +32,7 @@ _STDOUT = STDIN
 @click.option(
     "-o",
     "--output",
+    type=HOST_PATH,
     default=_STDOUT,
     metavar="FILE",
     help="Where to, instead of standard output. FILE appears whole or not at all.",
@@ -115,7 +117,7 @@ def export(session: Session, words: Words, *, overwrite: bool, trust_times: bool
     place = parse_place(words[:-1] or words, REPO, COMMIT, PATH, optional=1)
     if len(words) < 2:  # noqa: PLR2004 - one word said it all, but for this
         raise click.UsageError("the DIR is missing")
-    directory = Path(words[-1])
+    directory = host_path(words[-1])
     with session.open() as store, ProgressLine() as line:
         done = find_readable(store, place).export(
             directory,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
@@ -11,15 +10,15 @@ from pfslib.api.info import when
 from pfslib.cli.documents import image_document
 from pfslib.cli.output import show_list, show_made
 from pfslib.cli.removals import dry_run_option, show_removal
-from pfslib.cli.session import TEXT, Command, Session
+from pfslib.cli.session import HOST_PATH, TEXT, Command, Session
 from pfslib.cli.wording import ago, human_size
 
 
 @click.command(cls=Command)
 @click.argument("name", type=TEXT)
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=HOST_PATH)
 @click.pass_obj
-def create_image(session: Session, name: str, directory: Path) -> None:
+def create_image(session: Session, name: str, directory: str) -> None:
     """Make a local image of a directory.
 
     Where a pipeline names the image, the sandbox lays the directory over this machine's own files.

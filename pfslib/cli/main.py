@@ -19,7 +19,7 @@ from pfslib import __version__
 from pfslib.cli.closed_output import closed_output
 from pfslib.cli.failures import report
 from pfslib.cli.group import CommandGroup
-from pfslib.cli.session import CONTEXT_SETTINGS, JSON_HELP, STORE_HELP, Session
+from pfslib.cli.session import CONTEXT_SETTINGS, HOST_PATH, JSON_HELP, STORE_HELP, Session
 
 PROGRAM = "pfs"
 
@@ -45,7 +45,7 @@ For example:
 
 
 @click.group(cls=CommandGroup, invoke_without_command=True, context_settings=CONTEXT_SETTINGS)
-@click.option("--store", metavar="DIR", help=STORE_HELP)
+@click.option("--store", type=HOST_PATH, metavar="DIR", help=STORE_HELP)
 @click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context

@@ -73,6 +73,26 @@ class Text(click.ParamType[str]):
 TEXT = Text()
 
 
+class HostPath(click.ParamType[str]):
+    """A file or directory of this machine; an empty word is none, though `Path` says it is `.`."""
+
+    name = "path"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str:
+        """See click."""
+        if value == "":
+            self.fail("it is empty; '.' is this directory", param, ctx)
+        return str(value)
+
+
+HOST_PATH = HostPath()
+
+
 def is_text(word: str) -> bool:
     """Whether a word of the command line was UTF-8."""
     try:
@@ -166,6 +186,7 @@ Words = Sequence[str]
 def _store_option() -> click.Option:
     return click.Option(
         ["--store"],
+        type=HOST_PATH,
         metavar="DIR",
         expose_value=False,
         callback=_remember("store"),

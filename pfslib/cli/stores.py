@@ -12,12 +12,12 @@ import pfslib
 from pfslib.cli.failures import ERROR
 from pfslib.cli.output import print_document, say, show_list
 from pfslib.cli.removals import dry_run_option, show_removal
-from pfslib.cli.session import Command, Session
+from pfslib.cli.session import HOST_PATH, Command, Session
 from pfslib.model.encoding import FORMAT_VERSION
 
 
 @click.command(cls=Command)
-@click.argument("directory", required=False, metavar="[DIR]")
+@click.argument("directory", required=False, type=HOST_PATH, metavar="[DIR]")
 @click.pass_obj
 def init(session: Session, directory: str | None) -> None:
     """Make a new, empty store.

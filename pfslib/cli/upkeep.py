@@ -11,7 +11,7 @@ from pfslib.api.store import Store
 from pfslib.cli.documents import figures_document, fsck_document
 from pfslib.cli.output import print_document, print_lines, show_one
 from pfslib.cli.progress import ProgressLine
-from pfslib.cli.session import Command, Session
+from pfslib.cli.session import HOST_PATH, Command, Session
 from pfslib.cli.wording import counted, human_size, printable
 from pfslib.maintenance.fsck import FsckReport
 from pfslib.maintenance.gc import GcReport
@@ -122,7 +122,7 @@ def _figures(stats: StoreStats) -> Iterator[tuple[str, str]]:
 
 
 @click.command(cls=Command)
-@click.argument("directory", metavar="DIR")
+@click.argument("directory", type=HOST_PATH, metavar="DIR")
 @click.pass_obj
 def backup(session: Session, directory: str) -> None:
     """Copy the whole store, as it is at one moment.

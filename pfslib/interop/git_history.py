@@ -15,6 +15,7 @@ from pfslib.api.commit import Commit
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.repo import Repo
 from pfslib.model.errors import BranchNotFoundError, ConflictError, InvalidInputError
+from pfslib.model.host_paths import host_path
 from pfslib.model.nodes import Kind
 from pfslib.model.paths import to_text
 
@@ -83,7 +84,7 @@ def import_git(
 
     Cost: one read of each version of each file, and a commit's sync for each commit.
     """
-    git = _Git(Path(directory))
+    git = _Git(host_path(directory))
     wanted = git.lines("rev-list", "--first-parent", "--reverse", "--end-of-options", ref, "--")
     done = _imported(repo, branch)
     if done:

@@ -24,6 +24,7 @@ from pfslib.model.errors import (
     StoreNotFoundError,
     UnknownFormatError,
 )
+from pfslib.model.host_paths import host_path
 
 DEFAULT_NAME = ".pfs"
 ENVIRONMENT_VARIABLE = "PFS_STORE"
@@ -34,9 +35,10 @@ def locate_store(path: str | os.PathLike[str] | None, environ: Mapping[str, str]
 
     Raises:
         StoreNotFoundError: Neither is given and no directory above holds a `.pfs`.
+        InvalidInputError: The argument is empty.
     """
     if path is not None:
-        return Path(path).expanduser().absolute()
+        return host_path(path).expanduser().absolute()
     if environ.get(ENVIRONMENT_VARIABLE):
         return Path(environ[ENVIRONMENT_VARIABLE]).expanduser().absolute()
     here = Path.cwd()
