@@ -73,6 +73,7 @@ class Store(TreeSource, MountVerbs, WorkVerbs, MaintenanceVerbs, DisplayVerbs):
 
         Raises:
             AlreadyExistsError: Something is there already.
+            InvalidInputError: It is the working directory.
             StoreFullError: No room for it.
 
         Cost: reading and writing all that is stored once; free space is left out.
@@ -340,6 +341,7 @@ def init(path: str | os.PathLike[str]) -> Store:
 
     Raises:
         AlreadyExistsError: Something is there already.
+        InvalidInputError: It is the working directory.
     """
     directory = host_path(path).expanduser().absolute()
     return Store(create_store(directory, STORE_PARAMETERS))

@@ -127,8 +127,8 @@ def _figures(stats: StoreStats) -> Iterator[tuple[str, str]]:
 def backup(session: Session, directory: str) -> None:
     """Copy the whole store, as it is at one moment.
 
-    While others go on writing it. DIR must not exist, or be empty; it is a store of its own then,
-    and is there whole or not at all.
+    While others go on writing it. DIR must not exist, or be empty, and is not the working
+    directory; it is a store of its own then, and is there whole or not at all.
     """
     with session.open() as store:
         path = store.backup(directory)

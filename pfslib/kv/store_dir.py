@@ -101,6 +101,7 @@ def create_store(path: Path, parameters: Mapping[str, object]) -> Path:
 
     Raises:
         AlreadyExistsError: Something is there already.
+        InvalidInputError: It is the working directory.
     """
     if path.is_dir() and (path / FORMAT_FILE).exists():
         raise AlreadyExistsError(f"{path} holds a store already")
@@ -123,6 +124,7 @@ def backup_store(directory: Path, path: Path) -> Path:
 
     Raises:
         AlreadyExistsError: Something is there already.
+        InvalidInputError: It is the working directory.
         StoreFullError: No room for it.
     """
     kv = LmdbKV.open(directory)
@@ -142,6 +144,7 @@ def _made_beside(path: Path) -> Iterator[Path]:
         raise AlreadyExistsError(f"{path} is a file", hint="name a directory")
     if path.is_dir() and any(path.iterdir()):
         raise _not_empty(path)
+    _check_not_here(path)
     _check_utf8(path)
     with room_needed(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,6 +166,19 @@ def _move_in(beside: Path, path: Path) -> None:
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}:
             raise
         raise _not_empty(path) from error
+
+
+def _check_not_here(path: Path) -> None:
+    """Refuse to put a new directory in the place of the one that we, and the shell, are in.
+
+    Raises:
+        InvalidInputError: It is the working directory.
+    """
+    if path.is_dir() and path.samefile("."):
+        raise InvalidInputError(
+            f"{path} is the working directory, and another would take its place",
+            hint="name a new directory, or go elsewhere first; `pfs init` alone makes .pfs in it",
+        )
 
 
 def _check_utf8(path: Path) -> None:

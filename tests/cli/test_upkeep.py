@@ -139,3 +139,18 @@ def test_a_path_that_is_not_utf_8_is_refused(store: Path, pfs, call, tmp_path: P
     assert call("--store", name, "list-repo").code == 2
     Path("link").symlink_to(name)
     assert call("--store", "link", "list-repo").code == 2
+
+
+@pytest.mark.parametrize("command", ["backup", "init"])
+def test_the_working_directory_is_not_replaced(
+    command: str, call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for word in (".", "../here", str(here)):
+        found = call(command, word)
+        assert (found.code, found.text) == (2, "")
+        assert "is the working directory" in found.stderr
+    assert here.samefile(".")
+    assert [*tmp_path.glob("here/*"), *tmp_path.glob(".here*")] == []
