@@ -15,7 +15,8 @@
     ├── WrongKindError           OSError             name another one        exit 12, ENOTDIR
     │   └── NotADirectoryInCommitError · IsADirectoryInCommitError
     ├── ConflictError                                read again, then retry  exit 13, EBUSY
-    │   └── HeadMovedError · BranchBusyError · PathClashError · StillNeededError
+    │   ├── HeadMovedError · PathClashError · StillNeededError
+    │   └── BranchBusyError                          wait, then retry        exit 11
     ├── StateError                                   use another object      exit 13, EROFS
     │   └── CommitFinishedError · CommitOpenError · StoreClosedError · OutputRepoError
     ├── BusyError                TimeoutError        wait, then retry        exit 11, EAGAIN
@@ -317,6 +318,8 @@ class HeadMovedError(ConflictError):
 
 class BranchBusyError(ConflictError):
     """The branch has an open commit."""
+
+    exit_code = 11
 
     def __init__(self, repo: str, branch: str, commit: str) -> None:
         self.repo, self.branch, self.commit = repo, branch, commit

@@ -133,7 +133,7 @@ def test_waiting(pfs, call, ids) -> None:
     assert call("wait-commit", "data", "master", "--timeout", "-1").code == 2
     pfs("start-commit", "data", "master")
     busy = call("put-file", "data", "master", "x", "-c", "--wait", "0.01", stdin=b"4")
-    assert busy.code == 13
+    assert busy.code == 11
 
 
 def test_repos_go_and_say_so_before(pfs, ids) -> None:
