@@ -62,11 +62,12 @@ def printable(text: str) -> str:
     r"""Text that changes nothing but what it says.
 
     Control characters, those that turn the direction of writing, and bytes that are not UTF-8
-    become ``\n``, ``\u202e``, ``\xff``.
+    become ``\n``, ``\u202e``, ``\xff``. Beside them a backslash is ``\\``, or it would be taken for
+    the beginning of one; in text that needs none of that it stays as it is.
     """
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
+    return "".join(char if char.isprintable() and char != "\\" else _escape(char) for char in text)
 
 
 def _escape(char: str) -> str:

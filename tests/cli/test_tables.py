@@ -110,6 +110,8 @@ def test_an_empty_cell_keeps_its_column() -> None:
         ("caf\udce9", r"caf\xe9"),
         ("\u202etxt.exe", r"\u202etxt.exe"),
         ("\0", r"\x00"),
+        ("back\\nslash", r"back\nslash"),
+        ("back\\nslash\n", r"back\\nslash\n"),
     ],
 )
 def test_no_name_can_break_a_line(text: str, shown: str) -> None:
