@@ -47,6 +47,11 @@ OFFSET_MAX: Final = 1 << 44
 """The largest file that ext4 takes: a gap costs nothing here, but exporting it would."""
 
 
+_SPECIAL_HINT: Final = (
+    '`--skip-special`, or special="skip" in Python, leaves out devices, fifos and sockets'
+)
+
+
 class OpenCommit(ReadVerbs, DeleteVerbs):
     """A commit in the making; other readers see nothing of it.
 
@@ -364,6 +369,7 @@ class OpenCommit(ReadVerbs, DeleteVerbs):
             reader = TreeReader(
                 self._editing.writer,
                 skip_special=special == "skip",
+                special_hint=_SPECIAL_HINT,
                 stats=HostStats(self._store.kv, forget=reread),
                 base=self._base(seen),
                 tally=tally,

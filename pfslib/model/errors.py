@@ -248,10 +248,10 @@ class InvalidGlobError(InvalidInputError):
 class UnsupportedFileError(InvalidInputError):
     """A host file that cannot be stored: a device, a socket, a link out of its tree."""
 
-    def __init__(self, path: str, why: str) -> None:
+    def __init__(self, path: str, why: str, *, hint: str = "") -> None:
         self.path = path
         super().__init__(
-            f"{path} {why}", hint="only files, directories and symbolic links can be stored"
+            f"{path} {why}", hint=hint or "only files, directories and symbolic links can be stored"
         )
 
 

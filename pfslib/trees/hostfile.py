@@ -95,8 +95,8 @@ def read_file_at(
         os.close(file)
 
 
-def check_supported(status: os.stat_result, shown: str) -> None:
-    """Refuse what is no regular file.
+def check_supported(status: os.stat_result, shown: str, *, hint: str = "") -> None:
+    """Refuse what is no regular file; the hint says what else can be done about it.
 
     Raises:
         UnsupportedFileError: It is a device, fifo or socket.
@@ -105,7 +105,7 @@ def check_supported(status: os.stat_result, shown: str) -> None:
     if kind == stat.S_IFDIR:
         raise IsADirectoryError(shown)
     if kind != stat.S_IFREG:
-        raise UnsupportedFileError(shown, _WHAT.get(kind, "is no regular file"))
+        raise UnsupportedFileError(shown, _WHAT.get(kind, "is no regular file"), hint=hint)
 
 
 def entry_of(content: Content, *, executable: bool, mtime_ns: int) -> Entry:

@@ -71,6 +71,7 @@ class TreeReader:
         links_inside: bool = False,
         outside: Callable[[Parts, bytes], Entry | None] = lambda _path, _target: None,
         skip_special: bool = False,
+        special_hint: str = "",
         stats: HostStats | None = None,
         base: Base | None = None,
         tally: Tally | None = None,
@@ -84,6 +85,7 @@ class TreeReader:
             outside: What is put in the place of such a link, by its path and target; None to refuse
                 it after all.
             skip_special: Leave out devices, fifos and sockets, instead of refusing them.
+            special_hint: What the caller can do about one that is refused.
             stats: Files unchanged since they were noted here are not read.
             base: Files that are in this tree already give no edit.
             tally: Counts what is read.
@@ -93,6 +95,7 @@ class TreeReader:
         self._links_inside = links_inside
         self._outside = outside
         self._skip_special = skip_special
+        self._special_hint = special_hint
         self._stats = stats
         self._base = base
         self._tally = tally or Tally(None)
@@ -243,7 +246,7 @@ class TreeReader:
             return Read(content, status, steady=True)
         shown = self._shown(path)
         if not self._skip_special:
-            check_supported(status, shown)
+            check_supported(status, shown, hint=self._special_hint)
         self.skipped.append(shown)
         return None
 

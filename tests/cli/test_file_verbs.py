@@ -53,6 +53,7 @@ def test_special_files_are_refused_or_left_out(pfs, call, paths) -> None:
     os.mkfifo("tree/fifo")
     refused = call("put-file", "data@new:/", "-r", "-f", "tree")
     assert (refused.code, "tree/fifo is a fifo" in refused.stderr) == (2, True)
+    assert "hint: `--skip-special`" in refused.stderr
     assert call("list-file", "data@new").code == 12
     left_out = pfs("put-file", "data@new:/", "-r", "-f", "tree", "--skip-special").stderr
     assert left_out.count("pfs: left out ") == 1

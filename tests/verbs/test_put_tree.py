@@ -412,8 +412,9 @@ def special(tree: Path) -> Iterator[Path]:
 def test_special_files_are_refused_by_name_and_nothing_is_kept(repo: Repo, special: Path) -> None:
     with repo.commit() as open_commit:
         open_commit.put_file("/kept", b"1")
-        with pytest.raises(UnsupportedFileError, match=f"{special}/d/fifo is a fifo"):
+        with pytest.raises(UnsupportedFileError, match=f"{special}/d/fifo is a fifo") as refused:
             open_commit.put_file("/tree", special)
+        assert 'special="skip"' in refused.value.hint
         (special / "d" / "fifo").unlink()
         with pytest.raises(UnsupportedFileError, match=f"{special}/sock is a socket"):
             open_commit.put_file("/tree", special)
