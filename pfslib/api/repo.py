@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pfslib.api.commit import Commit
 from pfslib.api.history_verbs import HistoryVerbs
 from pfslib.api.info import OpenCommitInfo, RepoInfo, when
+from pfslib.api.keyed import Keyed
 from pfslib.api.listing import Listing
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.pages import commits_html, repo_html
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from pfslib.api.working_copy import WorkingCopy
 
 
-class Repo(HistoryVerbs):
-    """A named line of versioned data. Obtained from ``store.create_repo`` or ``store["name"]``."""
+class Repo(HistoryVerbs, Keyed[Commit]):
+    """A named line of versioned data. Obtained from ``store.create_repo`` or ``store["name"]``.
+
+    A reference in brackets means a commit: ``repo["master"]``, ``repo["master^"]``.
+    """
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
@@ -43,9 +47,8 @@ class Repo(HistoryVerbs):
     def _repr_html_(self) -> str:
         return repo_html(self)
 
-    def __getitem__(self, reference: str) -> Commit:
-        """The commit that a reference means: ``repo["master"]``, ``repo["master^"]``."""
-        return self._store.commit(f"{self.name}@{reference}")
+    def _item(self, key: str) -> Commit:
+        return self._store.commit(f"{self.name}@{key}")
 
     def commit(
         self,

@@ -12,6 +12,7 @@ from pfslib.api.commit import Commit
 from pfslib.api.data import Data
 from pfslib.api.display_verbs import DisplayVerbs
 from pfslib.api.info import FileInfo, HeadMove, RepoInfo, when
+from pfslib.api.keyed import Keyed
 from pfslib.api.maintenance_verbs import MaintenanceVerbs
 from pfslib.api.mount_verbs import MountVerbs
 from pfslib.api.open_commit import OpenCommit
@@ -48,8 +49,12 @@ from pfslib.model.removal import Removal
 from pfslib.pipelines.manage import check_unused, delete_all, plan_delete_all
 
 
-class Store(TreeSource, MountVerbs, WorkVerbs, MaintenanceVerbs, DisplayVerbs):
+class Store(
+    TreeSource, MountVerbs, WorkVerbs, MaintenanceVerbs, DisplayVerbs, Keyed[Repo | Commit]
+):
     """One open store: repos, commits, pipelines and jobs.
+
+    In brackets, a repo (``store["projects"]``) or a commit (``store["projects@master^"]``).
 
     A context manager; closed, too, when neither it nor a handle of it is referred to any more.
     Handles are cheap, thread-safe, and usable in a forked child. They can be pickled: another
@@ -157,9 +162,8 @@ class Store(TreeSource, MountVerbs, WorkVerbs, MaintenanceVerbs, DisplayVerbs):
 
     # --- commits -------------------------------------------------------------------------
 
-    def __getitem__(self, reference: str) -> Repo | Commit:
-        """A repo (``store["projects"]``) or a commit (``store["projects@master^"]``)."""
-        return self.commit(reference) if "@" in reference else self.repo(reference)
+    def _item(self, key: str) -> Repo | Commit:
+        return self.commit(key) if "@" in key else self.repo(key)
 
     def commit(self, reference: str) -> Commit:
         """The finished commit that ``repo@ref`` means.
