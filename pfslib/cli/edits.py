@@ -65,8 +65,8 @@ def put_file(
 
     Without PATH, a file is put under the name given to -f. With PATH, one file is put there, and
     several below it. With -r, what is in a directory is put below PATH; files that are unchanged
-    since they were last put, by inode, size and times, are not read again. The store's own
-    directory is left out.
+    since they were last put, by inode, size and times, are not read again. Empty directories are
+    not kept: a directory is there for as long as something is in it. The store's own is left out.
     """
     place = parse_place(words, REPO, COMMIT, PATH, optional=1)
     sources = find_sources(files, place.path)

@@ -38,6 +38,13 @@ def names(directory: str = ".") -> list[str]:
 # --- put -------------------------------------------------------------------------------------
 
 
+def test_empty_directories_are_not_kept_and_the_help_says_so(pfs, paths) -> None:
+    Path("tree/empty/below").mkdir(parents=True)
+    pfs("put-file", "data@other:/", "-rf", "tree")
+    assert paths("data@other") == ["/a", "/a/x", "/a/y", "/b"]
+    assert "Empty directories are not kept" in " ".join(pfs("help", "put-file").text.split())
+
+
 def test_a_tree_is_appended_file_by_file(pfs) -> None:
     pfs("put-file", "data@master:/", "-a", "-r", "-f", "tree")
     assert pfs("get-file", "data@master:/a/x").text == "one\none\n"
