@@ -7,10 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from pfslib.api.differences import DiffEntry, diff_commits, diff_text
+from pfslib.api.diff_verbs import DiffVerbs
 from pfslib.api.info import FoundCommit, when
-from pfslib.api.listing import Listing
-from pfslib.api.pages import commit_html, differences_html
+from pfslib.api.pages import commit_html
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
 from pfslib.commits import provenance
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from pfslib.mounts.mounting import Mounted
 
 
-class Commit(ReadVerbs):
+class Commit(ReadVerbs, DiffVerbs):
     """An immutable state of a repo.
 
     Obtained from ``store["repo@ref"]``, ``store.commit(...)`` or ``repo.list_commit()``. Cheap to
@@ -187,46 +186,6 @@ class Commit(ReadVerbs):
         with damage_of(f"{self.tree.where}, or of one before it", path):
             for record, old, new in find_changes(kv, self.record, parts, cache):
                 yield FoundCommit.of(Commit(self._store, record), old, new)
-
-    # --- differences ---------------------------------------------------------------------
-
-    def diff(self, other: Commit | None = None, path: str = "/") -> Listing[DiffEntry]:
-        """The files and links that differ from another commit, in path order.
-
-        Args:
-            other: The commit to compare to, of any repo of the store; None for the parent, or for
-                the empty tree if there is none.
-            path: The directory or file to look at.
-
-        Raises:
-            PathNotFoundError: Neither commit has it.
-
-        Cost: O(log n) for each difference, whatever the size of the commits. Times alone are no
-        difference.
-        """
-        old = self._or_parent(other)
-        return Listing(lambda: diff_commits(self._store, old, self, path), differences_html)
-
-    def text_diff(self, path: str, other: Commit | None = None, *, context: int = 3) -> str:
-        """The lines of a text file that differ from another commit, as a unified diff.
-
-        Args:
-            path: The file.
-            other: The commit to compare to; None for the parent.
-            context: How many equal lines to show around each difference.
-
-        Returns:
-            The diff, empty if nothing differs; for files that are not text, a sentence.
-
-        Raises:
-            PathNotFoundError: Neither commit has it.
-            IsADirectoryInCommitError: A directory is there.
-            InvalidInputError: The file is longer than 8 MiB.
-        """
-        return diff_text(self._store, self._or_parent(other), self, path, context)
-
-    def _or_parent(self, other: Commit | None) -> Commit | None:
-        return other if other is not None else self.parent()
 
     def _tree(self) -> Tree:
         return self.tree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal
 
 from pfslib.model.errors import InvalidInputError
 from pfslib.model.nodes import Content
@@ -13,6 +13,13 @@ from pfslib.trees.contents import ContentWriter
 Data = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | Iterable[bytes]
 """What a file can be put from: bytes, or whatever else has a buffer; text, stored as UTF-8; a path,
 of a host file or directory; a binary file object; or an iterable of bytes."""
+
+Special = Literal["refuse", "skip"]
+"""What to do with devices, fifos and sockets of a host directory."""
+
+SPECIAL_HINT: Final = (
+    '`--skip-special`, or special="skip" in Python, leaves out devices, fifos and sockets'
+)
 
 _FILE_BLOCK: Final = 8 << 20
 

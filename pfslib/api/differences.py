@@ -11,6 +11,7 @@ import msgspec
 
 from pfslib.api.info import KIND_NAMES
 from pfslib.api.line_diff import unified_diff
+from pfslib.api.tree import Tree
 from pfslib.kv.short_reads import ShortReads
 from pfslib.model.errors import (
     InvalidInputError,
@@ -24,7 +25,6 @@ from pfslib.trees.diff import Difference, diff
 from pfslib.trees.lookup import find_entry
 
 if TYPE_CHECKING:
-    from pfslib.api.commit import Commit
     from pfslib.api.store import Store
 
 TEXT_BYTES_MAX: Final = 8 << 20
@@ -62,30 +62,30 @@ class DiffEntry(msgspec.Struct, frozen=True):
         )
 
 
-def diff_commits(store: Store, old: Commit | None, new: Commit, path: str) -> Iterator[DiffEntry]:
-    """See ``Commit.diff``."""
+def diff_trees(store: Store, old: Tree | None, new: Tree, path: str) -> Iterator[DiffEntry]:
+    """See ``DiffVerbs.diff``."""
     before, after = _both(store, old, new, path)
     rows = diff(ShortReads(store.kv), before, after, store.cache, at=split_path(path))
     return _named(map(DiffEntry.of, rows), old, new, path)
 
 
 def _named(
-    rows: Iterator[DiffEntry], old: Commit | None, new: Commit, path: str
+    rows: Iterator[DiffEntry], old: Tree | None, new: Tree, path: str
 ) -> Iterator[DiffEntry]:
     """The same, but damage that is met says where."""
-    where = f"{new.tree.where}, or {old.tree.where}" if old is not None else new.tree.where
+    where = f"{new.where}, or {old.where}" if old is not None else new.where
 
     def check_there() -> None:
-        for commit in (new, old):
-            if commit is not None:
-                commit.check_there()
+        for tree in (new, old):
+            if tree is not None:
+                tree.check_there()
 
     with damage_of(where, path, check_there=check_there):
         yield from rows
 
 
-def diff_text(store: Store, old: Commit | None, new: Commit, path: str, context: int) -> str:
-    """See ``Commit.text_diff``."""
+def diff_text(store: Store, old: Tree | None, new: Tree, path: str, context: int) -> str:
+    """See ``DiffVerbs.text_diff``."""
     path = join_path(split_path(path))
     before, after = _files(*_both(store, old, new, path), path)
     texts = _lines(old or new, before, path), _lines(new, after, path)
@@ -112,7 +112,7 @@ def _files(
     return files[0], files[1]
 
 
-def _lines(commit: Commit, entry: Entry | None, path: str) -> list[str]:
+def _lines(tree: Tree, entry: Entry | None, path: str) -> list[str]:
     if entry is None:
         return []
     if entry.size > TEXT_BYTES_MAX:
@@ -120,14 +120,14 @@ def _lines(commit: Commit, entry: Entry | None, path: str) -> list[str]:
             f"{path} has {entry.size} bytes, more than the {TEXT_BYTES_MAX} that are compared",
             hint="export both commits and use a tool for large files",
         )
-    data = commit.tree.read(entry, path=path)
+    data = tree.read(entry, path=path)
     return [to_text(line) for line in io.BytesIO(data)]  # only a newline ends a line
 
 
 def _both(
-    store: Store, old: Commit | None, new: Commit, path: str
+    store: Store, old: Tree | None, new: Tree, path: str
 ) -> tuple[Entry | None, Entry | None]:
-    """What is at a path of two commits.
+    """What is at a path of two trees.
 
     Raises:
         PathNotFoundError: Neither has it.
@@ -135,10 +135,10 @@ def _both(
     parts, txn = split_path(path), ShortReads(store.kv)
     before = None
     if old is not None:
-        with old.tree.naming(path):
-            before = find_entry(txn, old.record.root, parts, store.cache)
-    with new.tree.naming(path):
-        after = find_entry(txn, new.record.root, parts, store.cache)
+        with old.naming(path):
+            before = find_entry(txn, old.root, parts, store.cache)
+    with new.naming(path):
+        after = find_entry(txn, new.root, parts, store.cache)
     if before is None and after is None:
-        raise PathNotFoundError(join_path(parts), f"commit {new.id}, nor in what it is compared to")
+        raise PathNotFoundError(join_path(parts), f"{new.where}, nor in what it is compared to")
     return before, after

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pfslib.api.commit import Commit
-from pfslib.api.data import Data, add_data
+from pfslib.api.data import SPECIAL_HINT, Data, Special, add_data
 from pfslib.api.delete_verbs import DeleteVerbs
+from pfslib.api.diff_verbs import DiffVerbs
 from pfslib.api.editing import Editing, Seen, holding
 from pfslib.api.exclusive import Turns, one_at_a_time
 from pfslib.api.pages import open_commit_html
@@ -40,19 +41,11 @@ from pfslib.trees.walk import Parts
 if TYPE_CHECKING:
     from pfslib.api.store import Store
 
-Special = Literal["refuse", "skip"]
-"""What to do with devices, fifos and sockets of a host directory."""
-
 OFFSET_MAX: Final = 1 << 44
 """The largest file that ext4 takes: a gap costs nothing here, but exporting it would."""
 
 
-_SPECIAL_HINT: Final = (
-    '`--skip-special`, or special="skip" in Python, leaves out devices, fifos and sockets'
-)
-
-
-class OpenCommit(ReadVerbs, DeleteVerbs):
+class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
     """A commit in the making; other readers see nothing of it.
 
     As a context manager it is published, all of it, when the block ends, and discarded when the
@@ -125,10 +118,10 @@ class OpenCommit(ReadVerbs, DeleteVerbs):
         """Name of its branch."""
         return self._record.branch
 
-    @property
-    def parent(self) -> str:
-        """Id of the commit that it is on top of; empty for the first."""
-        return self._record.parent
+    def parent(self) -> Commit | None:
+        """The commit it is on top of; None for the first of a branch."""
+        parent = self._record.parent
+        return self._store.commit(f"{self.repo}@{parent}") if parent else None
 
     # --- putting -------------------------------------------------------------------------
 
@@ -370,7 +363,7 @@ class OpenCommit(ReadVerbs, DeleteVerbs):
             reader = TreeReader(
                 self._editing.writer,
                 skip_special=special == "skip",
-                special_hint=_SPECIAL_HINT,
+                special_hint=SPECIAL_HINT,
                 stats=HostStats(self._store.kv, forget=reread),
                 base=self._base(seen),
                 tally=tally,

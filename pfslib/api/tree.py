@@ -189,9 +189,18 @@ class Tree:
         """The target of a symbolic link."""
         return self.read(entry)
 
+    def check_there(self) -> None:
+        """See that what the tree is of has not been deleted, if that can be.
+
+        Raises:
+            NotFoundError: It has.
+        """
+        if self._check_there is not None:
+            self._check_there()
+
     def naming(self, path: str | bytes) -> AbstractContextManager[None]:
         """Let reports of damage that is met inside name a file, and what the tree is of."""
-        return damage_of(self.where, path, check_there=self._check_there)
+        return damage_of(self.where, path, check_there=self.check_there)
 
     @contextmanager
     def _reading(self, path: str | bytes) -> Iterator[ReadTxn]:

@@ -123,8 +123,10 @@ class WorkingCopy:
             origin = self._fork(origin, branch)
         repo = self._store.repo(origin.repo)
         with repo.commit(origin.branch, message=message) as making:
-            if making.parent != origin.base:
-                raise _moved(origin, making.parent)
+            parent = making.parent()
+            head = parent.id if parent is not None else ""
+            if head != origin.base:
+                raise _moved(origin, head)
             write_origin(self.path, msgspec.structs.replace(origin, pending=making.id))
             self._put(making, origin.below)
         if making.commit is not None:

@@ -9,6 +9,7 @@ import click
 
 from pfslib.api.commit import Commit
 from pfslib.api.differences import DiffEntry
+from pfslib.api.open_commit import OpenCommit
 from pfslib.cli.documents import diff_document
 from pfslib.cli.output import (
     print_document,
@@ -18,6 +19,7 @@ from pfslib.cli.output import (
     show_list,
 )
 from pfslib.cli.places import COMMIT, PATH, REPO, Place, take_place
+from pfslib.cli.resolving import find_readable
 from pfslib.cli.session import Command, Session, Words, words
 from pfslib.cli.wording import human_size
 from pfslib.model.errors import InvalidInputError
@@ -36,13 +38,14 @@ def diff_file(session: Session, words: Words, *, text: bool, stat: bool) -> None
 
     NEW and OLD are repo@ref, or repo@ref:/path to look only there; or each the words REPO COMMIT
     [PATH]. What NEW has more than OLD is `added`. OLD is the parent of NEW unless it is given, and
-    its path that of NEW. Times are no difference. The exit code does not depend on what differs.
+    its path that of NEW. An open commit, given by its id, can be NEW: what has been put into it so
+    far. Times are no difference. The exit code does not depend on what differs.
     """
     if text and stat:
         raise click.UsageError("--text and --stat: only one of them")
     new_place, old_place = _take_places(words)
     with session.open() as store:
-        new = store.commit(new_place.reference)
+        new = find_readable(store, new_place)
         old = store.commit(old_place.reference) if old_place is not None else None
         differences = new.diff(old, new_place.path)
         if stat:
@@ -97,7 +100,7 @@ def _show_texts(
         print_text(text_diff(entry.path))
 
 
-def _text_diff(new: Commit, old: Commit | None, path: str) -> str:
+def _text_diff(new: Commit | OpenCommit, old: Commit | None, path: str) -> str:
     try:
         return new.text_diff(path, old)
     except InvalidInputError as error:  # it is too long, which spoils no other file

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from lzma import LZMAError
 from typing import IO, Any, Final, Literal
 
-from pfslib.api.open_commit import OpenCommit, Special
+from pfslib.api.data import Special
+from pfslib.api.open_commit import OpenCommit
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.interop.arriving import Arrivals, Imported
 from pfslib.model.errors import InvalidInputError, PfsError

@@ -9,8 +9,9 @@ import zlib
 from datetime import UTC, datetime
 from typing import IO, Final, cast
 
+from pfslib.api.data import Special
 from pfslib.api.info import FileInfo
-from pfslib.api.open_commit import OpenCommit, Special
+from pfslib.api.open_commit import OpenCommit
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.interop.arriving import Arrivals, Imported
 from pfslib.model.errors import InvalidInputError, InvalidPathError

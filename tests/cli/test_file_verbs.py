@@ -162,6 +162,19 @@ def changed(pfs) -> None:
     pfs("finish-commit", "data", commit)
 
 
+def test_what_differs_in_an_open_commit_so_far(pfs, call) -> None:
+    started = pfs("start-commit", "data", "master").text.strip()
+    assert pfs("diff", f"data@{started}", "--json").stdout == b""
+    pfs("put-file", "data", "master", "/b", stdin=b"3\n")
+    assert [(row["OP"], row["NAME"]) for row in pfs("diff", f"data@{started}").rows] == [
+        ("changed", "/b")
+    ]
+    assert "-three\n+3\n" in pfs("diff", f"data@{started}", "--text").text
+    assert pfs("diff", "data@master", "--json").json_lines[0]["op"] == "added"
+    new = pfs("start-commit", "data", "new").text.strip()
+    assert f"commit {new} in repo data is still open" in call("diff", "data@new").stderr
+
+
 def test_what_differs(changed, pfs, call) -> None:
     rows = [
         {"OP": "changed", "OLD_SIZE": "4 B", "NEW_SIZE": "9 B", "NAME": "/a/x"},

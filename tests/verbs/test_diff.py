@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pfslib import Commit, InvalidInputError, IsADirectoryInCommitError, PathNotFoundError, Store
+from pfslib import (
+    Commit,
+    CommitFinishedError,
+    InvalidInputError,
+    IsADirectoryInCommitError,
+    OpenCommit,
+    PathNotFoundError,
+    Repo,
+    Store,
+)
 from pfslib.kv.memory import MemoryKV
 from pfslib.kv.tables import Table
 from pfslib.model.nodes import Entry, Kind
@@ -24,7 +33,9 @@ Make = Callable[..., Commit]
 Model = dict[tuple[bytes, ...], bytes]
 
 
-def rows(new: Commit, old: Commit | None = None, path: str = "/") -> list[tuple[str, str]]:
+def rows(
+    new: Commit | OpenCommit, old: Commit | None = None, path: str = "/"
+) -> list[tuple[str, str]]:
     return [(row.op, row.path) for row in new.diff(old, path)]
 
 
@@ -41,6 +52,35 @@ def test_diff_with_the_parent_names_what_was_added_changed_and_removed(commit: M
 def test_diff_of_the_first_commit_is_all_of_it(commit: Make) -> None:
     first = commit({"/a": b"1", "/b/c": b"2"})
     assert rows(first) == [("added", "/a"), ("added", "/b/c")]
+
+
+def test_diff_of_an_open_commit_is_what_was_put_so_far(repo: Repo, commit: Make) -> None:
+    first = commit({"/a": b"1\n", "/b": b"2"})
+    started = repo.start_commit()
+    assert started.parent() == first
+    assert rows(started) == []
+    started.put_file("/a", b"one\n")
+    started.put_file("/c", b"3")
+    seen = started.diff()
+    started.delete_file("/b")
+    assert [(row.op, row.path) for row in seen] == [("changed", "/a"), ("added", "/c")]
+    assert rows(started) == [("changed", "/a"), ("removed", "/b"), ("added", "/c")]
+    assert rows(started, path="/c") == [("added", "/c")]
+    assert started.text_diff("/a").endswith("-1\n+one\n")
+    with pytest.raises(PathNotFoundError, match=f"open commit data@{started.id}"):
+        started.diff(path="/nothing")
+    started.finish()
+    with pytest.raises(CommitFinishedError):
+        started.diff()
+
+
+def test_diff_of_an_open_commit_without_a_parent_is_all_of_it(repo: Repo, commit: Make) -> None:
+    other = commit({"/a": b"1", "/b": b"2"})
+    with repo.commit("new") as open_commit:
+        open_commit.put_file("/a", b"1")
+        assert open_commit.parent() is None
+        assert rows(open_commit) == [("added", "/a")]
+        assert rows(open_commit, other) == [("removed", "/b")]
 
 
 def test_diff_of_a_path_looks_at_that_path_only(commit: Make) -> None:
