@@ -47,7 +47,7 @@ class DeleteVerbs:
             if entry is None:
                 if missing_ok:
                     return
-                raise PathNotFoundError(join_path(parts), f"open commit {self}")
+                raise PathNotFoundError(join_path(parts), self._editing.said)
             if self._editing.add([Edit(Op.DELETE, parts)], seen):
                 return
 

@@ -60,6 +60,7 @@ class Editing:
 
     Attributes:
         where: What the commit is called in errors.
+        said: The same in those that are the user's own.
         writer: Takes the contents of the edits.
         ended: Whether the commit was finished or discarded by way of this.
     """
@@ -68,6 +69,8 @@ class Editing:
         self._store = store
         self._repo, self._id = record.repo, record.id
         self.where = f"open commit {record.repo}@{record.id} on {record.branch}"
+        # The id of one that was made for this block, or command, says nothing to its user.
+        self.said = self.where if durable else f"the new commit on {record.repo}@{record.branch}"
         self._durable = durable
         self._edits: list[Edit] = []
         self._touched = Touched()

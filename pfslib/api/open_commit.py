@@ -201,7 +201,7 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
 
         Raises:
             InvalidInputError: The offset is negative, or more than OFFSET_MAX.
-            IsADirectoryInCommitError, WrongKindError: A directory or link is there. In a ``with``
+            IsADirectoryInCommitError, PathClashError: A directory or link is there. In a ``with``
                 block this may also come only when the commit is read or finished.
 
         Cost: O(size of the data), whatever the size of the file, when the commit is next read or

@@ -151,7 +151,7 @@ def delete_file(
         if not is_glob:
             target.delete_file(place.path, missing_ok=missing_ok)
         elif not target.delete_glob(place.path) and not missing_ok:
-            raise PathNotFoundError(place.path, f"open commit {target}")
+            raise PathNotFoundError(place.path, place.reference)
 
     edit_commit(session, place, delete)
 

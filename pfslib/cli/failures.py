@@ -17,7 +17,6 @@ from pfslib.model.errors import (
     BusyError,
     CorruptionError,
     InvalidGlobError,
-    InvalidPathError,
     InvalidSpecError,
     IsADirectoryInCommitError,
     NotADirectoryInCommitError,
@@ -77,10 +76,10 @@ def report(error: BaseException) -> int:
 
 _ADVICE: Final[dict[type[PfsError], str]] = {
     IsADirectoryInCommitError: "`pfs list-file` lists it, `pfs export` writes all that is in it",
-    NotADirectoryInCommitError: "it is a file: `pfs get-file` prints it",
+    NotADirectoryInCommitError: "it is a file, or a link, and links are not followed; "
+    "`pfs get-file` prints it",
     PathNotFoundError: "`pfs list-file` lists what is there",
     PathClashError: "delete what is there first, or use another path",
-    InvalidPathError: "a path is names with / between them, none of them '.' or '..'",
     InvalidGlobError: "`pfs help glob-file` says what a pattern may be",
     InvalidSpecError: "no pipeline was made; the README says what a spec may hold",
     NotFoundError: "the commands that begin with list- show what there is",

@@ -13,6 +13,7 @@ import msgspec
 
 from pfslib.cli.places import as_typed
 from pfslib.cli.stdin import STDIN, standard_input
+from pfslib.model.errors import InvalidPathError
 from pfslib.model.paths import split_path
 
 
@@ -44,6 +45,7 @@ def find_sources(names: Sequence[str], path: str) -> list[Source]:
 
     Raises:
         click.UsageError: Standard input has no name to be put under, or is there twice.
+        InvalidPathError: A file is above the working directory, where no name in a commit is.
     """
     names = names or (STDIN,)
     if path and len(names) == 1:
@@ -84,4 +86,7 @@ def why_left_out(name: str, store: Path) -> str:
 def _own_path(name: str) -> str:
     """The path of a file without one: `./one.txt` is one.txt, and `.` the root."""
     path = os.path.normpath(name)
+    if path.split("/")[0] == "..":
+        hint = "say where it is to be: `pfs put-file REPO BRANCH PATH -f FILE`"
+        raise InvalidPathError(as_typed(path), "it has a component '..'", hint=hint)
     return "" if path == "." else as_typed(path)

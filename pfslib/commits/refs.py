@@ -161,5 +161,17 @@ def _base(txn: ReadTxn, repo: str, text: str, reference: Reference) -> Commit:
     )
     if named is None or not is_itself or reference.base == text:
         known = [branch.name for branch in list_branches(txn, repo)]
-        raise CommitNotFoundError(repo, text, known)
+        raise CommitNotFoundError(repo, text, known, hint=_why_no_number(named, reference))
     return named
+
+
+def _why_no_number(named: Commit | None, reference: Reference) -> str:
+    """Why a branch has no commit of a number; empty if that is not what is wrong."""
+    base, number = reference.base, reference.number
+    if named is None or number is None or named.branch != base:
+        return ""
+    if number < named.number:
+        return (
+            f"number {number} of {base} was squashed or dropped; `pfs list-commit` lists the others"
+        )
+    return f"the head of {base} is number {named.number}"

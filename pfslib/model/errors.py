@@ -221,9 +221,10 @@ class InvalidNameError(InvalidInputError):
 class InvalidPathError(InvalidInputError):
     """Not a path inside a commit."""
 
-    def __init__(self, path: str, why: str) -> None:
+    def __init__(self, path: str, why: str, *, hint: str = "") -> None:
         self.path = path
-        super().__init__(f"path {path!r} invalid: {why}")
+        hint = hint or "a path is names with '/' between them"
+        super().__init__(f"path {path!r} invalid: {why}", hint=hint)
 
 
 class InvalidReferenceError(InvalidInputError):
@@ -330,7 +331,7 @@ class BranchBusyError(ConflictError):
 
 
 class PathClashError(ConflictError):
-    """One path would be a file and a directory, or come from two datums."""
+    """A path would be a file and a directory, come from two datums, or is a link written into."""
 
     def __init__(self, path: str, why: str) -> None:
         self.path = path

@@ -30,7 +30,7 @@ def to_bytes(path: str | bytes | os.PathLike[str]) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
-        raise InvalidPathError(ascii(text), "it cannot be encoded as UTF-8") from error
+        raise InvalidPathError(text, "it cannot be encoded as UTF-8") from error
 
 
 def to_text(path: bytes) -> str:
@@ -50,10 +50,11 @@ def split_path(path: str | bytes | os.PathLike[str]) -> tuple[bytes, ...]:
     parts = tuple(part for part in raw.split(b"/") if part)
     for part in parts:
         if part in {b".", b".."}:
-            raise InvalidPathError(to_text(raw), f"it has a component {to_text(part)!r}")
+            why = f"it has a component {to_text(part)!r}"
+            raise InvalidPathError(to_text(raw), why, hint="a path goes down from the root only")
         if len(part) > COMPONENT_MAX:
             why = f"a component has {len(part)} bytes, more than {COMPONENT_MAX}"
-            raise InvalidPathError(to_text(raw), why)
+            raise InvalidPathError(to_text(raw), why, hint="shorten that name")
     if b"\0" in raw:
         raise InvalidPathError(to_text(raw), "it holds a NUL character")
     if len(parts) > DEPTH_MAX:

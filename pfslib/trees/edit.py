@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from pfslib.kv.protocol import ReadTxn, WriteTxn
-from pfslib.model.errors import IsADirectoryInCommitError, PathClashError, WrongKindError
+from pfslib.model.errors import IsADirectoryInCommitError, PathClashError
 from pfslib.model.nodes import Content, Entry, Kind
 from pfslib.model.paths import join_path
 from pfslib.trees.assemble import Patchwork
@@ -158,8 +158,8 @@ def list_joined(
     """The paths that edits append to or write into, each with the parts it will be made of.
 
     Raises:
-        IsADirectoryInCommitError, WrongKindError: Something that is no file is written into.
-        PathClashError: A path would be a file and a directory.
+        IsADirectoryInCommitError: A directory is written into.
+        PathClashError: A link is, or a path would be a file and a directory.
     """
     found: dict[tuple[bytes, ...], Patchwork] = {}
     _collect_joined(txn, root, _overlay(root, edits, b""), (), found, cache)
@@ -205,12 +205,13 @@ def check_joinable(entry: Entry, path: tuple[bytes, ...]) -> None:
 
     Raises:
         IsADirectoryInCommitError: It is a directory.
-        WrongKindError: It is a symbolic link.
+        PathClashError: It is a symbolic link.
     """
     if entry.is_dir:
         raise IsADirectoryInCommitError(join_path(path))
     if entry.is_symlink:
-        raise WrongKindError(join_path(path), "is a symbolic link: nothing can be written into it")
+        why = "it is a symbolic link: nothing can be written into it"
+        raise PathClashError(join_path(path), why)
 
 
 def _overlay(root: Entry, edits: Iterable[Edit], origin: bytes) -> _Changes:

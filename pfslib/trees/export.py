@@ -73,6 +73,8 @@ def export_tree(
     same call. Files that are there already are compared, but for those that the interrupted export
     wrote itself. Memory: a MiB, and the names of one directory of the target.
     """
+    if target.exists() and not target.is_dir():
+        raise AlreadyExistsError(f"{target} is a file", hint="name a directory to export into")
     target.mkdir(parents=True, exist_ok=True)
     top = os.open(target, _DIRECTORY_FLAGS & ~os.O_NOFOLLOW)
     try:

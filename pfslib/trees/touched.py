@@ -51,7 +51,7 @@ def check_fits(txn: ReadTxn, root: Entry, edit: Edit, cache: TreeCache) -> None:
 
     Raises:
         PathClashError: It would make a file of a directory, or the other way round.
-        IsADirectoryInCommitError, WrongKindError: It adds to what is no file.
+        IsADirectoryInCommitError, PathClashError: It adds to what is no file.
     """
     if edit.entry is None:
         return

@@ -111,6 +111,10 @@ CASES: list[tuple[list[str], bytes, int, str]] = [
     (["delete-file", "data@master:/", "--dry-run"], b"", 2, "it is the root"),
     (["delete-file", "data@master:/", "--glob", "--dry-run"], b"", 2, "it is the root"),
     (["put-file", "data", "master", "y" * 256, "-c"], b"1", 2, "more than 255"),
+    (["put-file", "data", "master", "y" * 256, "-c"], b"1", 2, "hint: shorten that name"),
+    (["delete-file", "data@master:/nope"], b"", 12, "in the new commit on data@master\n"),
+    (["delete-file", "data@master:/n*", "--glob"], b"", 12, "not found in data@master\n"),
+    (["export", "data@master", "one.txt"], b"", 13, "one.txt is a file\n  hint: name a directory"),
     (["put-file", "data@master:/x", "-m", "caf\udce9"], b"1", 2, "is not UTF-8"),
     (["glob-file", "data", "master", "["], b"", 2, "a '[' is not closed"),
     # finished, open, taken, needed
@@ -135,7 +139,8 @@ CASES: list[tuple[list[str], bytes, int, str]] = [
     (["put-file", "data", "master", "-c", "-f", "gone"], b"", 1, "gone: No such file"),
     (["put-file", "data", "master", "-c", "-f", "folder"], b"", 2, "-r puts it"),
     (["put-file", "data@master:/x", "--offset", "1", "-rf", "folder"], b"", 2, "is for one file"),
-    (["put-file", "data", "master", "-c", "-f", "../x/one.txt"], b"", 2, "component '..'"),
+    (["put-file", "data", "master", "-c", "-f", "../x/one.txt"], b"", 2, "PATH -f FILE"),
+    (["put-file", "data@master", "-f", "../one.txt"], b"", 2, "PATH -f FILE"),
     (["put-file", "data@master:/x", "-f", "/dev/null"], b"", 2, "is a character device"),
     (["create-image", "new", "gone"], b"", 1, "gone: No such file"),
     # an empty word is no file or directory, and not the working directory either

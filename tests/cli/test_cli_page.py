@@ -12,6 +12,7 @@ import pytest
 from pfslib.cli.commands import ALIASES, COMMANDS, SECTIONS
 from pfslib.cli.failures import INTERRUPTED, TERMINATED
 from pfslib.model import errors
+from pfslib.model.encoding import FORMAT_VERSION
 
 PAGE = (Path(__file__).parents[2] / "docs/cli.md").read_text("utf-8")
 PLACEHOLDERS = {
@@ -69,6 +70,10 @@ def test_every_exit_code_is_there() -> None:
 
 def test_every_shape_is_one_of_a_command() -> None:
     assert {shape for _, shape in JSON_OF.values()} - {"none"} == {*SHAPES} - {"Totals"}
+
+
+def test_the_format_is_the_one_that_is_made() -> None:
+    assert SHAPES["Made"]["format"] == FORMAT_VERSION
 
 
 def check(found: object, shown: object, where: str) -> None:

@@ -38,6 +38,15 @@ def names(directory: str = ".") -> list[str]:
 # --- put -------------------------------------------------------------------------------------
 
 
+def test_a_link_is_neither_followed_nor_written_into(pfs, call) -> None:
+    Path("tree/link").symlink_to("a")
+    pfs("put-file", "data@master:/", "-rf", "tree")
+    below = call("list-file", "data@master:/link/x")
+    assert (below.code, "links are not followed" in below.stderr) == (12, True)
+    appended = call("put-file", "data@master:/link", "-a", stdin=b"1")
+    assert (appended.code, "delete what is there first" in appended.stderr) == (13, True)
+
+
 def test_empty_directories_are_not_kept_and_the_help_says_so(pfs, paths) -> None:
     Path("tree/empty/below").mkdir(parents=True)
     pfs("put-file", "data@other:/", "-rf", "tree")

@@ -110,6 +110,11 @@ def test_a_commit_is_squashed(pfs, call, ids, content) -> None:
     pfs("squash-commit", "data", second)
     assert ids() == [first, third]
     assert (content("master"), content("master^")) == (b"3", b"1")
+    assert (
+        "hint: number 1 of master was squashed or dropped"
+        in call("list-file", "data", "master.1").stderr
+    )
+    assert "hint: the head of master is number 2" in call("list-file", "data", "master.7").stderr
     assert call("squash-commit", "data", "master").code == 13
 
 

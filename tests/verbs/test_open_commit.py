@@ -22,7 +22,6 @@ from pfslib import (
     PathNotFoundError,
     Repo,
     Store,
-    WrongKindError,
 )
 from pfslib.kv.tables import Table
 from pfslib.testing.inventory import assert_exact
@@ -203,9 +202,9 @@ def test_a_link_takes_no_bytes(repo: Repo, tmp_path: Path) -> None:
     (tmp_path / "tree" / "link").symlink_to("x")
     open_commit = repo.start_commit()
     open_commit.put_file("/", tmp_path / "tree")
-    with pytest.raises(WrongKindError, match="symbolic link"):
+    with pytest.raises(PathClashError, match="symbolic link"):
         open_commit.put_file("/link", b"x", append=True)
-    with pytest.raises(WrongKindError, match="symbolic link"):
+    with pytest.raises(PathClashError, match="symbolic link"):
         open_commit.write_at("/link", 0, b"x")
     assert open_commit.get_file("/link") == b"x"
 
