@@ -28,7 +28,7 @@ def read_output(out: Path, writer: ContentWriter, inputs: LinkedInputs) -> tuple
     whatever is no file, directory or link, are refused.
     """
     try:
-        reader = TreeReader(writer, links_inside=True, outside=inputs.find)
+        reader = TreeReader(writer, outside=inputs.find)
         return list(reader.read(out, ())), ""
     except (PfsError, OSError) as error:
         return [], f"its output cannot be kept: {error}".replace(str(out), "/pfs/out")

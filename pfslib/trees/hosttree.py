@@ -39,24 +39,6 @@ class Base(NamedTuple):
     cache: TreeCache
 
 
-def read_tree(
-    directory: Path, writer: ContentWriter, *, at: Parts = (), links_inside: bool = False
-) -> Iterator[Edit]:
-    """Puts for everything below a host directory, in path order.
-
-    Args:
-        directory: Where to begin; must itself be a directory, not a link to one.
-        writer: Takes the contents.
-        at: Path in the commit that the directory corresponds to.
-        links_inside: Refuse symbolic links that lead out of the directory.
-
-    Raises:
-        UnsupportedFileError: A device, fifo or socket, or a link that leads out.
-        OSError: The host file system's own errors.
-    """
-    return TreeReader(writer, links_inside=links_inside).read(directory, at)
-
-
 class TreeReader:
     """Reads host directories.
 
@@ -68,8 +50,7 @@ class TreeReader:
         self,
         writer: ContentWriter,
         *,
-        links_inside: bool = False,
-        outside: Callable[[Parts, bytes], Entry | None] = lambda _path, _target: None,
+        outside: Callable[[Parts, bytes], Entry | None] | None = None,
         skip_special: bool = False,
         special_hint: str = "",
         stats: HostStats | None = None,
@@ -81,9 +62,9 @@ class TreeReader:
 
         Args:
             writer: Takes the contents.
-            links_inside: Refuse symbolic links that lead out of the directory.
-            outside: What is put in the place of such a link, by its path and target; None to refuse
-                it after all.
+            outside: What is put in the place of a symbolic link that leads out of the directory, by
+                its path and target; None from it refuses the link. Without it links are kept as
+                they are.
             skip_special: Leave out devices, fifos and sockets, instead of refusing them.
             special_hint: What the caller can do about one that is refused.
             stats: Files unchanged since they were noted here are not read.
@@ -92,7 +73,6 @@ class TreeReader:
             leave_out: A directory not to go into: the store, which would hold itself.
         """
         self._writer = writer
-        self._links_inside = links_inside
         self._outside = outside
         self._skip_special = skip_special
         self._special_hint = special_hint
@@ -103,11 +83,17 @@ class TreeReader:
         self.skipped: list[str] = []
 
     def read(self, directory: Path, at: Parts) -> Iterator[Edit]:
-        """See `read_tree`.
+        """Puts for everything below a host directory, in path order.
+
+        Args:
+            directory: Where to begin; must itself be a directory, not a link to one.
+            at: Path in the commit that the directory corresponds to.
 
         Raises:
+            OSError: The host file system's own errors.
             PathClashError: The base has a file where a directory is put, or the other way round.
-            UnsupportedFileError: The directory itself is to be left out.
+            UnsupportedFileError: A device, fifo or socket, or a link that leads out, is refused; or
+                the directory itself is to be left out.
         """
         self._top, self._at = os.fsencode(directory), at
         old = self._find_base(at)
@@ -219,7 +205,7 @@ class TreeReader:
                     rows.keep(row)
                     self._tally.add(files=1, size=row.size)
                     return None if same else entry_of_status(content, status, path[-1])
-        if self._links_inside and stat.S_ISLNK(status.st_mode):
+        if stat.S_ISLNK(status.st_mode):
             elsewhere = self._from_outside(path, os.readlink(path[-1], dir_fd=fd))
             if elsewhere is not None:
                 return elsewhere
@@ -251,8 +237,8 @@ class TreeReader:
         return None
 
     def _from_outside(self, path: Parts, target: bytes) -> Entry | None:
-        """What is put in the place of a link that leads out; None for one that does not."""
-        if not _leads_out(target, path):
+        """What is put in the place of a link that leads out; None for one that stays as it is."""
+        if self._outside is None or not _leads_out(target, path):
             return None
         found = self._outside(path, target)
         if found is None:
