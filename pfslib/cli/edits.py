@@ -18,7 +18,7 @@ from pfslib.cli.progress import ProgressLine
 from pfslib.cli.removals import dry_run_option
 from pfslib.cli.session import HOST_PATH, Command, Session, Words, makes_commit, words
 from pfslib.cli.sources import Source, check_source, find_sources, why_left_out
-from pfslib.cli.targets import edit_commit, find_target
+from pfslib.cli.targets import check_new, edit_commit, find_target
 from pfslib.cli.wording import counted, printable
 from pfslib.model.errors import PathNotFoundError
 from pfslib.model.paths import split_path
@@ -161,6 +161,8 @@ def _find(store: Store, session: Session, place: Place, *, is_glob: bool) -> Ite
     if not is_glob:
         check_deletable(split_path(place.path), place.path)
     target = None if session.commit else find_target(store, place)
+    if target is None:
+        check_new(store, place)
     commit = target if target is not None else store.commit(place.reference)
     if is_glob:
         for file in commit.glob(place.path):

@@ -15,10 +15,12 @@ from pfslib.cli.resolving import open_info
 from pfslib.cli.running import commit_cause, run_triggered
 from pfslib.cli.session import Session
 from pfslib.model.errors import (
+    BranchBusyError,
     CommitFinishedError,
     CommitNotFoundError,
     InvalidNameError,
     NotFoundError,
+    OutputRepoError,
     StateError,
 )
 from pfslib.model.names import check_name
@@ -68,6 +70,21 @@ def find_target(store: Store, place: Place) -> OpenCommit | None:
             return None
         hint = _HINT.format(place.repo, place.commit)
         raise NotFoundError(error.message, hint=hint) from error
+
+
+def check_new(store: Store, place: Place) -> None:
+    """See that a commit could be made where one is meant, without making it.
+
+    Raises:
+        OutputRepoError: The repo is a pipeline's output.
+        BranchBusyError: The branch has an open commit.
+    """
+    repo = store.repo(place.repo)
+    if repo.inspect().pipeline:
+        raise OutputRepoError(place.repo)
+    for info in repo.list_open():
+        if info.branch == place.commit:
+            raise BranchBusyError(place.repo, place.commit, info.id)
 
 
 def _may_be_branch(name: str) -> bool:

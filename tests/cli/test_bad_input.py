@@ -130,6 +130,8 @@ CASES: list[tuple[list[str], bytes, int, str]] = [
     (["put-file", "data", "busy", "x", "-m", "why"], b"1", 2, "-m goes with a new commit"),
     (["put-file", "copy", "master", "x", "-c"], b"1", 13, "output of pipeline copy"),
     (["start-commit", "copy", "master"], b"", 13, "output of pipeline copy"),
+    (["delete-file", "data", "busy", "x", "-c", "--dry-run"], b"", 11, "has the open commit"),
+    (["delete-file", "copy", "master", "x", "-c", "--dry-run"], b"", 13, "output of pipeline"),
     (["delete-repo", "data"], b"", 13, "input of pipeline copy"),
     (["delete-repo", "copy", "--force"], b"", 13, "output of pipeline copy"),
     (["init"], b"", 13, "holds a store already"),
