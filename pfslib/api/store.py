@@ -31,7 +31,7 @@ from pfslib.commits.repos import (
     plan_delete_repo,
 )
 from pfslib.commits.staging import discard
-from pfslib.kv.health import drop_cached_pages, let_write_again
+from pfslib.kv.health import drop_cached_pages, let_write_again, mend_files
 from pfslib.kv.short_reads import ShortReads
 from pfslib.kv.store_dir import backup_store, check_store, create_store, locate_store
 from pfslib.model.errors import (
@@ -382,7 +382,8 @@ def recover(
     """Let a store be written again that takes no writes since an I/O error.
 
     After such an error the kernel may hold bytes in memory that never reached the disk. They are
-    dropped, so that the check sees what is really there.
+    dropped, so that the check sees what is really there. Damaged meta pages of the data file are
+    made whole where that loses nothing.
 
     Args:
         path: The store, as in `open`; nobody may have it open.
@@ -396,6 +397,7 @@ def recover(
     """
     directory = check_store(locate_store(path, os.environ), STORE_PARAMETERS)
     drop_cached_pages(directory)
+    mend_files(directory)
     with Store(directory) as store:
         check(store)
     let_write_again(directory)

@@ -30,9 +30,9 @@ _SLOT_SIZE: Final = _SLOT.size + 4
 _SLOT_AT: Final = (0, 4096)
 ANCHOR_SIZE: Final = 8192
 
-_META_SIZE: Final = 152
+META_SIZE: Final = 152
 """All that LMDB 0.9 keeps in a meta page, its page header included."""
-_META_TXNID_AT: Final = 144
+META_TXNID_AT: Final = 144
 
 
 class Anchored(NamedTuple):
@@ -57,13 +57,17 @@ class Anchored(NamedTuple):
 
 
 class Anchor:
-    """The anchor of one store; to be written only by the one who may write the store."""
+    """The anchor of one store; to be written only by the one who may write the store.
+
+    Attributes:
+        data_fd: The data file.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._fd = os.open(directory / ANCHOR_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._data_fd = os.open(directory / DATA_FILE, os.O_RDWR | os.O_CLOEXEC)
+            self.data_fd = os.open(directory / DATA_FILE, os.O_RDWR | os.O_CLOEXEC)
         except BaseException:
             os.close(self._fd)
             raise
@@ -71,7 +75,7 @@ class Anchor:
     def close(self) -> None:
         """Close its files; in a forked child too."""
         os.close(self._fd)
-        os.close(self._data_fd)
+        os.close(self.data_fd)
 
     def read(self) -> Anchored | None:
         """The newest state that was written down; None when none can be read."""
@@ -88,26 +92,11 @@ class Anchor:
         self.write(changes, txnid, page_size)
         os.fsync(self._fd)
 
-    # --- the meta page -------------------------------------------------------------------
-
-    def meta_is_damaged(self, state: Anchored) -> bool:
-        """Whether the meta page of that very state is there, but not as it was written.
-
-        Only while nobody writes. Of a newer or older page nothing is known: counting tells.
-        """
-        meta = os.pread(self._data_fd, _META_SIZE, state.meta_at)
-        return meta != state.meta and _txnid_of(meta) == _txnid_of(state.meta) == state.txnid
-
-    def mend_meta(self, state: Anchored) -> None:
-        """Put the copy of the meta page back, durably."""
-        os.pwrite(self._data_fd, state.meta, state.meta_at)
-        os.fsync(self._data_fd)
-
     # --- inside --------------------------------------------------------------------------
 
     def _state(self, changes: int, txnid: int, page_size: int) -> Anchored:
         state = Anchored(changes, txnid, page_size, b"")
-        return state._replace(meta=os.pread(self._data_fd, _META_SIZE, state.meta_at))
+        return state._replace(meta=os.pread(self.data_fd, META_SIZE, state.meta_at))
 
     def _write(self, state: Anchored) -> None:
         body = _SLOT.pack(*state)
@@ -145,5 +134,6 @@ def _parse(slot: bytes) -> Anchored | None:
     return Anchored(*_SLOT.unpack(slot[:-4]))
 
 
-def _txnid_of(meta: bytes) -> int:
-    return int.from_bytes(meta[_META_TXNID_AT:], sys.byteorder)
+def txnid_of(meta: bytes) -> int:
+    """The transaction number in the head of a meta page."""
+    return int.from_bytes(meta[META_TXNID_AT:], sys.byteorder)

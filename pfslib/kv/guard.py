@@ -16,6 +16,7 @@ from pfslib.kv.compaction import clear_left_overs
 from pfslib.kv.gate import WriteGate, create_gate
 from pfslib.kv.holds import create_sweep_lock
 from pfslib.kv.layout import DATA_FILE
+from pfslib.kv.meta_pages import find_repairs, put_down_other, write_pages
 from pfslib.kv.presence import Presence, create_presence
 from pfslib.kv.readers_file import prepare_readers_file
 from pfslib.model.errors import CorruptionError
@@ -83,16 +84,19 @@ class Guard:
                 f"store {self._directory}: its data file {DATA_FILE} is empty",
                 hint="restore it from a backup",
             )
-        if self._anchored is None or not self._anchor.meta_is_damaged(self._anchored):
+        if self._anchored is None:
+            return
+        repairs = find_repairs(self._anchor.data_fd, self._anchored)
+        if not repairs:
             return
         if not self._accept_loss:
             raise CorruptionError(
                 f"store {self._directory}: a meta page of {DATA_FILE} is damaged",
-                hint="`pfs recover --accept-loss`, which is pfslib.open(path, accept_loss=True), "
-                "puts a copy back; check the disk",
+                hint="`pfs recover`, which is pfslib.recover, puts it back, as "
+                "pfslib.open(path, accept_loss=True) does; check the disk",
             )
         _log.warning("store %s: put back a copy of its damaged meta page", self._directory)
-        self._anchor.mend_meta(self._anchored)
+        write_pages(self._anchor.data_fd, repairs)
 
     def check_length(self, *, pages: int, page_size: int, map_size: int) -> None:
         """Make the data file as long as its pages ask for.
@@ -111,8 +115,11 @@ class Guard:
         if pages * page_size > (self._directory / DATA_FILE).stat().st_size:
             os.truncate(self._directory / DATA_FILE, pages * page_size)
 
-    def check_state(self, changes: int, txnid: int) -> None:
+    def check_state(self, changes: int, txnid: int) -> bool:
         """Refuse a store that has lost changes, or accept that; bring the anchor up to date.
+
+        Returns:
+            False if nothing is lost, but the store has to be opened again to see it.
 
         Raises:
             CorruptionError: Changes are missing.
@@ -121,11 +128,14 @@ class Guard:
         if loss is not None:
             if not (self._accept_loss and self._presence.alone):
                 raise loss
+            if self._anchored and put_down_other(self._anchor.data_fd, self._anchored):
+                return False
             if self._anchored is not None:
                 _log.warning("accepted: %s", loss)
         known = self._anchored and (self._anchored.changes, self._anchored.txnid)
         if self._presence.alone and known != (changes, txnid):
             self._anchor.reset(changes, txnid, self._page_size)
+        return True
 
     def let_others_in(self) -> None:
         """The store is open."""

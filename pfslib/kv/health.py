@@ -8,13 +8,17 @@ were dropped and what is on the disk was read.
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from pfslib.kv.gate import WriteGate
 from pfslib.kv.layout import DATA_FILE
+from pfslib.kv.meta_pages import mend_meta_pages
 from pfslib.kv.presence import alone
+
+_log = logging.getLogger("pfslib")
 
 
 def drop_cached_pages(directory: Path) -> None:
@@ -31,6 +35,17 @@ def drop_cached_pages(directory: Path) -> None:
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(fd)
+
+
+def mend_files(directory: Path) -> None:
+    """Put right what is certainly wrong in the store's files, without any loss.
+
+    Raises:
+        BusyError: A process, this one or another, has the store open.
+    """
+    with alone(directory):
+        if mend_meta_pages(directory):
+            _log.warning("store %s: put back what was damaged of its meta pages", directory)
 
 
 def let_write_again(directory: Path) -> None:

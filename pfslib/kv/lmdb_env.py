@@ -123,7 +123,9 @@ def translation(directory: Path, error: Exception) -> Exception:
         return BusyError(why, hint="end some processes that read it")
     if isinstance(error, _DAMAGE):
         why = f"store {directory}: the data file is damaged: {error}"
-        return CorruptionError(why, hint="restore it from a backup; do not write to it")
+        return CorruptionError(
+            why, hint="`pfs fsck` says what can be read; restore it from a backup"
+        )
     if _ENDED in str(error):  # by another thread, in the middle of this
         return StoreClosedError(str(directory))
     return _system_error(directory, error)

@@ -54,8 +54,19 @@ class OpenedStore:
         with ExitStack() as undo, room_needed(directory), translated(self.error):
             self.guard = Guard(directory, accept_loss=accept_loss)
             undo.callback(self.guard.close)
-            self.env = open_environment(directory)
+            while not self._open_environment(rescue=accept_loss):
+                self.env.close()
             undo.callback(self.env.close)
+            self._readers = ReadersFile(directory)
+            undo.callback(self._readers.close)
+            self.guard.let_others_in()
+            self.env.reader_check()
+            undo.pop_all()
+
+    def _open_environment(self, *, rescue: bool) -> bool:
+        """Open LMDB's part; whether that is what is to be used."""
+        self.env = open_environment(self.directory)
+        try:
             info = self.env.info()
             self.guard.check_length(
                 pages=info["last_pgno"] + 1,
@@ -64,21 +75,19 @@ class OpenedStore:
             )
             # This first transaction also makes LMDB lock what `ReadersFile` locks once more.
             with self.env.begin() as txn:
-                self._check_state(txn, rescue=accept_loss)
-            self._readers = ReadersFile(directory)
-            undo.callback(self._readers.close)
-            self.guard.let_others_in()
-            self.env.reader_check()
-            undo.pop_all()
+                return self._check_state(txn, rescue=rescue)
+        except BaseException:
+            self.env.close()
+            raise
 
-    def _check_state(self, txn: Transaction, *, rescue: bool) -> None:
+    def _check_state(self, txn: Transaction, *, rescue: bool) -> bool:
         try:
             changes = changes_of(txn)
         except TREE_DAMAGED:
             if not rescue:
                 raise
-            return  # what else there is may be readable; writing will not get past this
-        self.guard.check_state(changes, txn.id())
+            return True  # what else there is may be readable; writing will not get past this
+        return self.guard.check_state(changes, txn.id())
 
     def close(self) -> None:
         """Give everything back; waits for a write transaction of another thread."""
