@@ -20,6 +20,7 @@ from pfslib.cli.closed_output import closed_output
 from pfslib.cli.failures import report
 from pfslib.cli.group import CommandGroup
 from pfslib.cli.session import CONTEXT_SETTINGS, HOST_PATH, JSON_HELP, STORE_HELP, Session
+from pfslib.kv.store_files import fill_standard_streams
 
 PROGRAM = "pfs"
 
@@ -86,7 +87,8 @@ def _print_no_more() -> None:
 
 
 def _open_closed_streams() -> None:
-    """Let `pfs ... >&-` print into nothing, as other commands do."""
+    """Let `pfs … 2>&-` talk into nothing, and never into a file of the store."""
+    fill_standard_streams()
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115

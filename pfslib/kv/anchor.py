@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pfslib.kv.layout import ANCHOR_FILE, DATA_FILE
+from pfslib.kv.store_files import open_store_file
 from pfslib.kv.syncing import write_durably
 from pfslib.model.errors import CorruptionError
 
@@ -65,7 +66,7 @@ class Anchor:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._fd = os.open(directory / ANCHOR_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = open_store_file(directory / ANCHOR_FILE)
         try:
             self.data_fd = os.open(directory / DATA_FILE, os.O_RDWR | os.O_CLOEXEC)
         except BaseException:

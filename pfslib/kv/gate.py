@@ -21,6 +21,7 @@ from typing import Final
 
 from pfslib.kv.layout import GATE_FILE
 from pfslib.kv.ofd import EXCLUSIVE, is_locked, try_lock, unlock
+from pfslib.kv.store_files import open_store_file
 from pfslib.kv.syncing import write_durably
 from pfslib.model.errors import BusyError, CorruptionError, StoreClosedError
 
@@ -50,7 +51,7 @@ class WriteGate:
     def __init__(self, directory: Path, *, wait_s: float = WAIT_S) -> None:
         self.wait_s = wait_s
         self._directory = directory
-        self._fd = os.open(directory / GATE_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = open_store_file(directory / GATE_FILE)
         self._thread_lock = threading.Lock()
         self._holder: int | None = None
         self._next_one = _NextOne(self._fd)

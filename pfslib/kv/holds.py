@@ -30,6 +30,7 @@ from typing import Final
 
 from pfslib.kv.layout import HOLDS_FOLDER, SWEEP_FILE
 from pfslib.kv.room import NO_ROOM, disk_fails
+from pfslib.kv.store_files import make_store_folder, open_store_file
 from pfslib.kv.syncing import write_durably
 from pfslib.model.errors import BusyError
 
@@ -118,9 +119,9 @@ class FileHold:
 def _take_file(store_dir: Path) -> int:
     """An empty file that nobody else has; made when all are taken."""
     folder = store_dir / HOLDS_FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_store_folder(folder)
     for number in count():
-        fd = os.open(folder / str(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = open_store_file(folder / str(number))
         try:
             if _try_lock(fd, fcntl.LOCK_EX) and _empty(fd, store_dir):
                 return fd
@@ -234,7 +235,7 @@ def create_sweep_lock(store_dir: Path) -> None:
 
 
 def _open_lock(store_dir: Path) -> int:
-    return os.open(store_dir / SWEEP_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return open_store_file(store_dir / SWEEP_FILE)
 
 
 def _try_lock(fd: int, kind: int) -> bool:

@@ -21,6 +21,7 @@ from pfslib.kv.layout import DATA_FILE
 from pfslib.kv.lmdb_txn import Translate
 from pfslib.kv.readers_file import READERS_MAX
 from pfslib.kv.room import NO_ROOM, disk_fails, no_room, room_left
+from pfslib.kv.store_files import fill_standard_streams
 from pfslib.kv.syncing import sync_file
 from pfslib.model.errors import (
     BusyError,
@@ -56,6 +57,7 @@ def open_environment(directory: Path) -> Environment:
     Raises:
         CorruptionError, StoreFullError, OSError: See `LmdbKV.open`.
     """
+    fill_standard_streams()
     size = MAP_SIZE
     while True:
         try:
@@ -80,6 +82,7 @@ def copy_environment(env: Environment, target: Path) -> None:
     Raises:
         StoreFullError: No room there.
     """
+    fill_standard_streams()
     with translated(partial(translation, target)):
         env.copy(str(target), compact=True)
     data = target / DATA_FILE

@@ -16,6 +16,7 @@ from typing import Final
 from pfslib.kv.layout import DATA_FILE, PRESENCE_FILE, READERS_FILE
 from pfslib.kv.ofd import EXCLUSIVE, SHARED, try_lock, unlock
 from pfslib.kv.process import pid_namespace
+from pfslib.kv.store_files import open_store_file
 from pfslib.kv.syncing import write_durably
 from pfslib.model.errors import BusyError
 
@@ -42,7 +43,7 @@ class Presence:
                 store and does not come to an end.
         """
         self._directory = directory
-        self._fd = os.open(directory / PRESENCE_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = open_store_file(directory / PRESENCE_FILE)
         try:
             self.alone = self._enter()
         except BaseException:

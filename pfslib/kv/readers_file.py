@@ -14,6 +14,7 @@ from typing import Final
 
 from pfslib.kv.layout import READERS_FILE
 from pfslib.kv.ofd import SHARED, try_lock, turn_into_shared, unlock
+from pfslib.kv.store_files import open_store_file
 
 READERS_MAX: Final = 1024
 _FILE_SIZE: Final = 4096 + 64 * READERS_MAX
@@ -31,7 +32,7 @@ def prepare_readers_file(directory: Path) -> None:
     Raises:
         OSError: No room for it.
     """
-    fd = os.open(directory / READERS_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_store_file(directory / READERS_FILE)
     try:
         os.posix_fallocate(fd, 0, _FILE_SIZE)
     finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pfslib.kv.layout import DATA_FILE, FORMAT_FILE
 from pfslib.kv.lmdb_kv import LmdbKV, create_environment
 from pfslib.kv.room import room_needed
+from pfslib.kv.store_files import fill_standard_streams
 from pfslib.kv.syncing import sync_directory, write_durably
 from pfslib.model.encoding import FORMAT_VERSION
 from pfslib.model.errors import (
@@ -61,6 +62,7 @@ def check_store(path: Path, parameters: Mapping[str, object]) -> Path:
         CorruptionError: The format marker or the data file is damaged or missing.
         InvalidInputError: The path is not UTF-8.
     """
+    fill_standard_streams()
     if not path.exists():
         raise StoreNotFoundError(str(path), "does not exist")
     if not path.is_dir():
@@ -105,6 +107,7 @@ def create_store(path: Path, parameters: Mapping[str, object]) -> Path:
     """
     if path.is_dir() and (path / FORMAT_FILE).exists():
         raise AlreadyExistsError(f"{path} holds a store already")
+    fill_standard_streams()
     marker = {"format": FORMAT_VERSION, "store": uuid.uuid4().hex, **parameters}
     with _made_beside(path) as beside:
         create_environment(beside)

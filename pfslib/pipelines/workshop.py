@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from pfslib.kv.process import is_alive
+from pfslib.kv.store_files import make_store_folder
 from pfslib.model.errors import MountError
 from pfslib.model.work import Pipeline
 from pfslib.mounts.mountinfo import is_alive as is_mount_alive
@@ -75,11 +76,10 @@ class Workshop:
         self._choose_runner = choose_runner
         self._sessions: dict[tuple[str, str, Confinement], Session] = {}
         self._shown: ShownTrees | None = None
-        self.scratch = scratch_of(store_dir, owner)
+        self._scratch = scratch_of(store_dir, owner)
+        self._has_scratch = False
 
     def __enter__(self) -> Self:
-        _sweep(self._store_dir / SCRATCH)
-        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self
 
     def __exit__(
@@ -91,7 +91,18 @@ class Workshop:
         try:
             self.start_over()
         finally:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            if self._has_scratch:
+                shutil.rmtree(self._scratch, ignore_errors=True)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for this run alone, made when there is a first job."""
+        if not self._has_scratch:
+            make_store_folder(self._scratch.parent)
+            _sweep(self._scratch.parent)
+            make_store_folder(self._scratch)
+            self._has_scratch = True
+        return self._scratch
 
     def session(self, pipeline: Pipeline) -> Session:
         """The session for a pipeline's image, made when first needed."""
@@ -138,7 +149,6 @@ def scratch_of(store_dir: Path, owner: str) -> Path:
 
 def _sweep(scratch: Path) -> None:
     """Remove what dead processes left behind."""
-    if scratch.is_dir():
-        for folder in scratch.iterdir():
-            if is_alive(folder.name.partition("~")[0]) is False:
-                shutil.rmtree(folder, ignore_errors=True)
+    for folder in scratch.iterdir():
+        if is_alive(folder.name.partition("~")[0]) is False:
+            shutil.rmtree(folder, ignore_errors=True)
