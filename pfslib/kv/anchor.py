@@ -31,6 +31,8 @@ _SLOT_SIZE: Final = _SLOT.size + 4
 _SLOT_AT: Final = (0, 4096)
 ANCHOR_SIZE: Final = 8192
 
+_LOOKS: Final = 10
+
 META_SIZE: Final = 152
 """All that LMDB 0.9 keeps in a meta page, its page header included."""
 META_TXNID_AT: Final = 144
@@ -80,8 +82,12 @@ class Anchor:
 
     def read(self) -> Anchored | None:
         """The newest state that was written down; None when none can be read."""
-        slots = [_parse(os.pread(self._fd, _SLOT_SIZE, at)) for at in _SLOT_AT]
+        slots = map(_parse, self._slots())
         return max(filter(None, slots), default=None, key=lambda slot: slot.changes)
+
+    def has_damaged_slot(self) -> bool:
+        """Whether something was written that cannot be read; one that is empty is in order."""
+        return any(_is_damaged(slot) for slot in self._slots())
 
     def write(self, changes: int, txnid: int, page_size: int) -> None:
         """Write down the state that is durable now; survives the process, not a power loss."""
@@ -94,6 +100,9 @@ class Anchor:
         os.fsync(self._fd)
 
     # --- inside --------------------------------------------------------------------------
+
+    def _slots(self) -> list[bytes]:
+        return [os.pread(self._fd, _SLOT_SIZE, at) for at in _SLOT_AT]
 
     def _state(self, changes: int, txnid: int, page_size: int) -> Anchored:
         state = Anchored(changes, txnid, page_size, b"")
@@ -108,6 +117,16 @@ class Anchor:
 def create_anchor(directory: Path) -> None:
     """Make the file, with the room it will need, durably; it says nothing yet."""
     write_durably(directory / ANCHOR_FILE, bytes(ANCHOR_SIZE))
+
+
+def find_damaged_slot(directory: Path) -> bool:
+    """Whether a slot of a store's anchor is damaged, whoever writes it meanwhile."""
+    anchor = Anchor(directory)
+    try:
+        # One that is just being written may be met half-way, but not every time.
+        return all(anchor.has_damaged_slot() for _ in range(_LOOKS))
+    finally:
+        anchor.close()
 
 
 def behind(directory: Path, changes: int, anchored: Anchored | None) -> CorruptionError | None:
@@ -127,6 +146,10 @@ def behind(directory: Path, changes: int, anchored: Anchored | None) -> Corrupti
         f"{DATA_FILE}: it is damaged, or an older copy",
         hint=hint,
     )
+
+
+def _is_damaged(slot: bytes) -> bool:
+    return any(slot) and _parse(slot) is None
 
 
 def _parse(slot: bytes) -> Anchored | None:

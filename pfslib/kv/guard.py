@@ -134,6 +134,8 @@ class Guard:
                 _log.warning("accepted: %s", loss)
         known = self._anchored and (self._anchored.changes, self._anchored.txnid)
         if self._presence.alone and known != (changes, txnid):
+            if self._anchor.has_damaged_slot():
+                _log.warning("store %s: its anchor is damaged; written anew", self._directory)
             self._anchor.reset(changes, txnid, self._page_size)
         return True
 

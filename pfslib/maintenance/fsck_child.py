@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
+from pfslib.kv.anchor import find_damaged_slot
+from pfslib.kv.layout import ANCHOR_FILE
 from pfslib.kv.lmdb_kv import LmdbKV
 from pfslib.maintenance.check import Checked, check
 from pfslib.maintenance.findings import Problem
@@ -51,6 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     store, *options = arguments
     _send(Step("open", 0))
     try:
+        anchor_problems = _check_anchor(Path(store))
         kv = LmdbKV.open(Path(store))
         checked = check(
             kv,
@@ -58,10 +62,20 @@ def main(arguments: Sequence[str]) -> None:
             report=lambda problem: _send(Found(problem)),
             progress=lambda what, done: _send(Step(what, done)),
         )
+        checked = replace(checked, problems=checked.problems + anchor_problems)
     except CorruptionError as error:  # of the file: what it holds is checked without
         _send(Found(Problem("file", error.message)))
         checked = Checked(problems=1)
     _send(End(checked))
+
+
+def _check_anchor(store: Path) -> int:
+    """Report a damaged slot of the anchor, of which one is enough to open the store."""
+    if not find_damaged_slot(store):
+        return 0
+    what = f"{ANCHOR_FILE}: a slot is damaged; the next changes of the store write it anew"
+    _send(Found(Problem("file", what)))
+    return 1
 
 
 def _send(message: Message) -> None:

@@ -76,11 +76,21 @@ def read_back_numbers(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("slot", [0, 4096])
-def test_one_damaged_slot_of_the_anchor_is_survived(filled: Path, slot: int) -> None:
+def test_one_damaged_slot_of_the_anchor_is_survived_and_told(
+    filled: Path, slot: int, caplog: pytest.LogCaptureFixture
+) -> None:
     anchor = bytearray((filled / ANCHOR_FILE).read_bytes())
     anchor[slot + 9] ^= 4
     (filled / ANCHOR_FILE).write_bytes(anchor)
+    with pfslib.open(filled) as store:
+        said = [problem.what for problem in store.fsck()]
+    # The slot that counts is written anew as the store is opened, which is logged.
+    logged = [record.message for record in caplog.records]
+    assert any("anchor" in line for line in (*said, *logged))
     assert read_back(filled) == ["1", "2", "3"]
+    go_on(filled)
+    with pfslib.open(filled) as store:
+        assert store.fsck().clean
 
 
 def test_a_commit_that_changes_nothing_is_not_counted(filled: Path) -> None:
