@@ -12,7 +12,8 @@ from pfslib.maintenance.check_history import check_history
 from pfslib.maintenance.check_pieces import PieceCheck
 from pfslib.maintenance.check_trees import TreeCheck
 from pfslib.maintenance.check_work import check_work
-from pfslib.maintenance.findings import PROBLEMS_MAX, Findings, Problem
+from pfslib.maintenance.findings import PROBLEMS_MAX, Findings, Problem, shown
+from pfslib.maintenance.past_damage import DamagedReading
 from pfslib.maintenance.roots import ROOTED, Root
 from pfslib.maintenance.trace import WHERES_MAX, trace
 from pfslib.model.encoding import unpack
@@ -47,12 +48,17 @@ def check(
     """Check the state that the store is in now.
 
     Args:
-        kv: The store. One transaction is open all the time.
+        kv: The store. One transaction is open all the time, unless LMDB finds a page broken.
         read_data: Read all contents, and compare them with their digests.
         report: Told each problem, `findings.PROBLEMS_MAX` at most.
         progress: See `Progress`.
     """
-    with kv.read() as txn:
+
+    def unreadable(table: Table, last: bytes, why: str) -> None:
+        after = f" after {shown(last)}" if last else ""
+        findings.add("file", f"rows of {table.name}{after} cannot be read: {why}")
+
+    with DamagedReading(kv, unreadable) as txn:
         findings = Findings(txn, report)
         progress("history", 0)
         commits = check_history(findings)
