@@ -141,8 +141,10 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
         A directory is laid over what is there: files that it does not have stay. Its files that
         are unchanged since they were last put, by inode, size and times, are not read again; what
         is written through a memory mapping may change none of these for half a minute. A file is
-        read as far as it went when it was looked at, so that a growing log has an end. Empty
-        directories are not kept, as in git: one is there while something is in it.
+        read as far as it went when it was looked at, so that a growing log has an end. One that
+        changes while it is read is read once more; if it changes again, what is stored may be
+        neither the old nor the new content, which the logger ``pfslib`` is told as a warning.
+        Empty directories are not kept, as in git: one is there while something is in it.
 
         Args:
             path: Where, in the commit; directories above it come with it.

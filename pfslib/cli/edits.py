@@ -67,6 +67,8 @@ def put_file(
     several below it. With -r, what is in a directory is put below PATH; files that are unchanged
     since they were last put, by inode, size and times, are not read again. Empty directories are
     not kept: a directory is there for as long as something is in it. The store's own is left out.
+    A file that keeps changing while it is read is named: what is stored of it may be neither the
+    old nor the new content.
     """
     place = parse_place(words, REPO, COMMIT, PATH, optional=1)
     sources = find_sources(files, place.path)

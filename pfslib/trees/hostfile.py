@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import sys
@@ -13,6 +14,8 @@ from pfslib.model.errors import UnsupportedFileError
 from pfslib.model.nodes import PIECE_MAX, Content, Entry, Kind
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.tally import Tally
+
+_log = logging.getLogger("pfslib")
 
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
@@ -150,7 +153,10 @@ def _read(
     os.lseek(fd, 0, os.SEEK_SET)
     content = _read_content(fd, after, writer, tally)
     last = os.fstat(fd)
-    return Read(content, last, steady=_same(after, last))
+    steady = _same(after, last)
+    if not steady:
+        _log.warning("%s changed while it was read", shown())
+    return Read(content, last, steady=steady)
 
 
 def _same(before: os.stat_result, after: os.stat_result) -> bool:

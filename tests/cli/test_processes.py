@@ -72,6 +72,19 @@ def test_a_name_is_printed_in_any_locale(locale: dict[str, str], repo, pfs) -> N
     assert (process.returncode, out, err) == (0, b"x", b"")
 
 
+def test_a_file_that_keeps_changing_is_named(repo, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(bytes(8 << 20))
+    with log.open("r+b") as file, start("put-file", "data@master:/log", "-f", str(log)) as process:
+        while process.poll() is None:
+            file.seek(0)
+            file.write(os.urandom(8))
+            file.flush()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert (process.returncode, said) == (0, f"pfs: {log} changed while it was read\n".encode())
+
+
 def test_without_standard_input_there_is_nothing_to_put(repo) -> None:
     command = 'exec "$@" <&-'
     words = ["put-file", "data@master:/x"]

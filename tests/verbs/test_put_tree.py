@@ -279,11 +279,17 @@ class Changing:
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_once_more(
-    repo: Repo, tree: Path, opened: list[bytes], patient: None, monkeypatch: pytest.MonkeyPatch
+    repo: Repo,
+    tree: Path,
+    opened: list[bytes],
+    patient: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     changing = Changing(tree / "big", 1, monkeypatch)
     made = put(repo, tree)
     assert changing.reads >= 2
+    assert caplog.messages == []
     assert content(made)["/big"] == (tree / "big").read_bytes() == b"<0>" + BIG[3:]
     opened.clear()
     put(repo, tree)
@@ -294,10 +300,16 @@ def test_a_file_that_changes_while_it_is_read_is_read_once_more(
 
 
 def test_a_file_that_keeps_changing_is_stored_as_read_and_not_remembered(
-    repo: Repo, tree: Path, opened: list[bytes], patient: None, monkeypatch: pytest.MonkeyPatch
+    repo: Repo,
+    tree: Path,
+    opened: list[bytes],
+    patient: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     changing = Changing(tree / "big", 10**6, monkeypatch)
     made = put(repo, tree)
+    assert caplog.messages == [f"{tree / 'big'} changed while it was read"]
     assert made is not None
     assert made.inspect_file("/big").size == len(BIG)
     changing.left = 0
