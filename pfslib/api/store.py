@@ -367,6 +367,7 @@ def open(  # noqa: A001
         UnknownFormatError: The store was made by a newer pfslib.
         CorruptionError: It is damaged, or its last commits are missing: says how many.
         BusyError: It is open in another PID namespace.
+        StoreAccessError: It, or a file of it, is somebody else's.
         StateError: It is on a file system that is mounted read-only.
     """
     directory = locate_store(path, os.environ)

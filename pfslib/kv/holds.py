@@ -30,7 +30,7 @@ from typing import Final
 
 from pfslib.kv.layout import HOLDS_FOLDER, SWEEP_FILE
 from pfslib.kv.room import NO_ROOM, disk_fails
-from pfslib.kv.store_files import make_store_folder, open_store_file
+from pfslib.kv.store_files import access_needed, make_store_folder, open_store_file
 from pfslib.kv.syncing import write_durably
 from pfslib.model.errors import BusyError
 
@@ -79,7 +79,8 @@ class FileHold:
 
     def _note(self, data: bytes) -> None:
         if self._fd is None:
-            self._fd = _take_file(self._store_dir)
+            with access_needed(self._store_dir):
+                self._fd = _take_file(self._store_dir)
             self._arrange_end()
         written = 0
         while written < len(data):

@@ -23,6 +23,7 @@ from pfslib.kv.presence import alone
 from pfslib.kv.protocol import Room
 from pfslib.kv.readers_file import prepare_readers_file
 from pfslib.kv.room import room_needed
+from pfslib.kv.store_files import access_needed
 from pfslib.kv.tables import Table, number_key
 from pfslib.model.errors import BusyError, StoreClosedError
 
@@ -59,10 +60,12 @@ class LmdbKV:
                 lost changes.
             BusyError: It is open in another PID namespace.
             StoreFullError: No room for LMDB's table of readers.
+            StoreAccessError: It, or a file of it, is somebody else's.
             OSError: The directory or its files cannot be read.
         """
         with _registry_lock:
-            key = identity(directory)
+            with access_needed(directory):
+                key = identity(directory)
             kv = _registry.get(key)
             if kv is None:
                 kv = _registry[key] = cls(directory, accept_loss=accept_loss)

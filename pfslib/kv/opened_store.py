@@ -26,6 +26,7 @@ from pfslib.kv.lmdb_env import (
 )
 from pfslib.kv.readers_file import ReadersFile
 from pfslib.kv.room import NO_ROOM, room_needed
+from pfslib.kv.store_files import access_needed
 
 CHANGES: Final = b"\0changes"
 """The key, before those of all tables, under which all changes are counted for the anchor."""
@@ -51,7 +52,12 @@ class OpenedStore:
         self.is_open = True
         self.uses: set[object] = set()
         self._renewing = threading.Lock()
-        with ExitStack() as undo, room_needed(directory), translated(self.error):
+        with (
+            ExitStack() as undo,
+            access_needed(directory),
+            room_needed(directory),
+            translated(self.error),
+        ):
             self.guard = Guard(directory, accept_loss=accept_loss)
             undo.callback(self.guard.close)
             while not self._open_environment(rescue=accept_loss):

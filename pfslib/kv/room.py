@@ -1,4 +1,4 @@
-"""What the system says when the disk is full, fails or is not ours to write, as errors of ours."""
+"""What the system says when the disk is full, fails or takes no writes, as errors of ours."""
 
 from __future__ import annotations
 
@@ -45,20 +45,6 @@ def read_only(directory: Path) -> StateError:
     )
 
 
-def not_allowed(directory: Path, error: OSError) -> StateError:
-    """The error for a store that this user may not use, or not all of it."""
-    what = error.filename or directory
-    try:
-        owner = f"user {Path(what).stat().st_uid}"
-    except OSError:
-        owner = "somebody else"
-    return StateError(
-        f"store {directory}: user {os.geteuid()} may not open {what}, which belongs to {owner}",
-        hint="a store is for one user, the owner of its files: be them, or have the files given "
-        "to you (chown -R)",
-    )
-
-
 @contextmanager
 def room_needed(directory: Path) -> Iterator[None]:
     """Turn the system's errors about the disk into ours, for the block.
@@ -66,7 +52,7 @@ def room_needed(directory: Path) -> Iterator[None]:
     Raises:
         StoreFullError: No room.
         CorruptionError: The disk fails.
-        StateError: It is mounted read-only, or is not this user's.
+        StateError: It is mounted read-only.
     """
     try:
         yield
@@ -79,8 +65,6 @@ def room_needed(directory: Path) -> Iterator[None]:
             raise disk_fails(directory, error) from error
         if error.errno == errno.EROFS:
             raise read_only(directory) from error
-        if error.errno in {errno.EACCES, errno.EPERM}:
-            raise not_allowed(directory, error) from error
         raise
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pfslib.kv.layout import DATA_FILE, FORMAT_FILE
 from pfslib.kv.lmdb_kv import LmdbKV, create_environment
 from pfslib.kv.room import room_needed
-from pfslib.kv.store_files import fill_standard_streams
+from pfslib.kv.store_files import access_needed, fill_standard_streams
 from pfslib.kv.syncing import sync_directory, write_durably
 from pfslib.model.encoding import FORMAT_VERSION
 from pfslib.model.errors import (
@@ -60,9 +60,15 @@ def check_store(path: Path, parameters: Mapping[str, object]) -> Path:
         StoreNotFoundError: Nothing there, or no store.
         UnknownFormatError: A store of another format version, or with other parameters.
         CorruptionError: The format marker or the data file is damaged or missing.
+        StoreAccessError: It is somebody else's.
         InvalidInputError: The path is not UTF-8.
     """
     fill_standard_streams()
+    with access_needed(path):
+        return _check_store(path, parameters)
+
+
+def _check_store(path: Path, parameters: Mapping[str, object]) -> Path:
     if not path.exists():
         raise StoreNotFoundError(str(path), "does not exist")
     if not path.is_dir():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+
+from pfslib.model.errors import PfsError, StoreAccessError
 
 _STANDARD: Final = (0, 1, 2)
 _FLAGS: Final = os.O_RDWR | os.O_CLOEXEC
@@ -42,6 +45,28 @@ def give_to_owner(path: Path) -> None:
             PermissionError
         ):  # a guest in a directory that its owner has opened to others
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+@contextmanager
+def access_needed(directory: Path) -> Iterator[None]:
+    """Turn the system's refusal to open something of a store into ours, for the block.
+
+    Raises:
+        StoreAccessError: This user may not.
+    """
+    try:
+        yield
+    except PfsError:
+        raise
+    except PermissionError as error:
+        what = Path(os.fsdecode(error.filename or directory))
+        try:
+            owner = f"user {what.stat().st_uid}"
+        except OSError:  # the way there is barred, too
+            owner = "somebody else"
+        raise StoreAccessError(
+            str(directory), f"user {os.geteuid()} may not open {what}, which belongs to {owner}"
+        ) from error
 
 
 def fill_standard_streams() -> None:

@@ -8,6 +8,7 @@
     │   ├── PathNotFoundError    FileNotFoundError
     │   └── PipelineNotFoundError · JobNotFoundError · ImageNotFoundError
     ├── StoreNotFoundError       FileNotFoundError   make or name a store    exit 10, ENOENT
+    ├── StoreAccessError         PermissionError     be its owner            exit 1,  EACCES
     ├── AlreadyExistsError       FileExistsError     name another one        exit 13, EEXIST
     ├── InvalidInputError        ValueError          mend the call           exit 2,  EINVAL
     │   ├── InvalidNameError · InvalidPathError · InvalidReferenceError · InvalidGlobError
@@ -190,6 +191,20 @@ class StoreNotFoundError(PfsError, FileNotFoundError):
         super().__init__(
             f"{path} {problem}",
             hint=hint or "`pfs init DIR` makes a store; name one with --store or PFS_STORE",
+        )
+
+
+class StoreAccessError(PfsError, PermissionError):
+    """A store of somebody else, or with files of somebody else."""
+
+    errno_code = errno.EACCES
+
+    def __init__(self, path: str, what: str) -> None:
+        self.path = path
+        super().__init__(
+            f"store {path}: {what}",
+            hint="a store is for one user, the owner of its directory: be that one (sudo -u), or "
+            "have all of it given to you (chown -R)",
         )
 
 

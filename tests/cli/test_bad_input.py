@@ -278,7 +278,7 @@ def test_a_store_of_somebody_else(filled: Path, call) -> None:
     finally:
         filled.chmod(0o700)
     assert result.code == 1
-    assert "Permission denied" in result.stderr
+    assert "may not open" in result.stderr
 
 
 # --- mounts ----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -70,6 +71,40 @@ def test_whatever_is_made_in_a_store_is_its_owners(users: Path) -> None:
     found = owners(users)
     assert {HOLDS_FOLDER, "0", ANCHOR_FILE, SWEEP_FILE, "lock.mdb"} <= found.keys()
     assert set(found.values()) == {(USER, USER)}
+
+
+OPEN = """
+import os, sys
+from pathlib import Path
+import pfslib
+import pfslib.api.store, pyfastcdc, zstandard  # before others may not read where they are
+os.setgroups([])
+os.setuid(int(sys.argv[2]))
+try:
+    with pfslib.open(Path(sys.argv[1])) as store, store.repo("repo").commit("master") as commit:
+        commit.put_file("/x", bytes(100_000))
+except PermissionError as error:
+    print(isinstance(error, pfslib.PfsError), str(error), error.hint, sep="|")
+"""
+
+
+@pytest.mark.parametrize("name", [".", "format", "data.mdb", "open.lock", "anchor", "holds/0"])
+def test_what_one_may_not_open_is_said_with_what_to_do(
+    users: Path, name: str, start: Callable[..., subprocess.Popen[str]], tmp_path_factory
+) -> None:
+    for above in users.parents:
+        if above.is_relative_to(tmp_path_factory.getbasetemp().parent):
+            above.chmod(0o711)
+    os.chown(users / name, 0, 0)
+    (users / name).chmod(0o600)
+    process = start(OPEN, users, USER)
+    output, errors = process.communicate(timeout=30)
+    assert errors == ""
+    ours, said, hint = output.splitlines()[0].split("|")
+    assert ours == "True"
+    what = users / ("format" if name == "." else name)
+    assert said.startswith(f"store {users}: user {USER} may not open {what}, which belongs to ")
+    assert "chown" in hint
 
 
 def test_without_a_job_there_is_no_scratch(filled: Path) -> None:

@@ -32,6 +32,7 @@ ARGUMENTS = {
     "JobNotFoundError": ("1234",),
     "ImageNotFoundError": ("go",),
     "StoreNotFoundError": ("/x",),
+    "StoreAccessError": ("/x", "user 1 may not open /x/format, which belongs to user 2"),
     "InvalidNameError": ("repo", "-", "it is odd"),
     "InvalidPathError": ("..", "it is odd"),
     "InvalidReferenceError": ("^", "it is odd"),
