@@ -64,7 +64,7 @@ def report(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else ERROR
     if isinstance(error, OSError):
-        complain(_sentence(error))
+        complain(_sentence(error), "; ".join(getattr(error, "__notes__", ())))
         return ERROR
     traceback.print_exception(error)
     complain(

@@ -83,7 +83,7 @@ def export_tree(
         name = _free_name(txn, directory, cache)
         writer = HostWriter(txn, cache, top, name + _TEMPORARY, tally)
         writer.clean()
-        with _noted(top, name, directory, tally) as trusted_after_ns:
+        with _noted(top, os.fsencode(target), name, directory, tally) as trusted_after_ns:
             export = _Export(
                 txn,
                 cache,
@@ -160,23 +160,14 @@ def _free_name(txn: ReadTxn, directory: Entry, cache: TreeCache) -> bytes:
 
 
 @contextmanager
-def _noted(top: int, name: bytes, directory: Entry, tally: Tally) -> Iterator[int]:
+def _noted(top: int, path: bytes, name: bytes, directory: Entry, tally: Tally) -> Iterator[int]:
     """Leave a note in the target of what is being exported there, until all of it is.
 
     Yields:
         When the interrupted export of the same began: what came later is its own work.
     """
-    digest = directory.content.hex().encode()
-    fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=top)
-    try:
-        if os.read(fd, len(digest) + 1) == digest:
-            began_ns = os.fstat(fd).st_mtime_ns
-        else:
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, digest, 0)
-            began_ns = _NEVER_NS
-    finally:
-        os.close(fd)
+    with naming(path):
+        began_ns = _take_note(top, name, directory.content.hex().encode())
     try:
         yield began_ns
     except BaseException:
@@ -184,6 +175,22 @@ def _noted(top: int, name: bytes, directory: Entry, tally: Tally) -> Iterator[in
             os.unlink(name, dir_fd=top)
         raise
     os.unlink(name, dir_fd=top)
+
+
+def _take_note(top: int, name: bytes, digest: bytes) -> int:
+    """When an export of a digest began whose note is there; else leave one."""
+    fd = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=top)
+    try:
+        if os.read(fd, len(digest) + 1) == digest:
+            return os.fstat(fd).st_mtime_ns
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, digest, 0)
+    except OSError:
+        os.unlink(name, dir_fd=top)  # an empty one says nothing
+        raise
+    finally:
+        os.close(fd)
+    return _NEVER_NS
 
 
 class _Export:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from pfslib.kv.protocol import ReadTxn
+from pfslib.kv.room import NO_ROOM
 from pfslib.model.errors import CorruptionError, InvalidPathError, PfsError
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import to_text
@@ -171,4 +172,6 @@ def naming(path: bytes) -> Iterator[None]:
             why = f"the file system there refuses it: {error.strerror}"
             raise InvalidPathError(to_text(path), why) from error
         error.filename, error.filename2 = to_text(path), None
+        if error.errno in NO_ROOM:
+            error.add_note("make room there and call again: an export goes on where it stopped")
         raise
