@@ -45,3 +45,27 @@ def test_a_case_that_is_not_there_is_named(tmp_path: Path) -> None:
     )
     assert run.returncode == 2
     assert "nonsense" in run.stderr
+
+
+WORK = """
+import mmap, os, sys, time
+from benchmarks.measure import command, in_child
+
+code = (
+    "import mmap, os, time; f = os.memfd_create('f'); os.ftruncate(f, 90 << 20); "
+    "m = mmap.mmap(f, 0); [m.write(bytes(1 << 20)) for _ in range(90)]; "
+    "x = bytearray(60 << 20); time.sleep(0.3)"
+)
+print(command([sys.executable, "-c", code]).peak_mib)
+print(command(["sh", "-c", f'{sys.executable} -c "{code}"; true']).peak_mib)
+print(in_child(lambda: exec(code, {})).peak_mib)
+"""
+
+
+def test_memory_of_functions_and_commands_is_measured_alike() -> None:
+    """What is mapped counts in neither; what a command's child allocates does."""
+    run = subprocess.run(
+        [sys.executable, "-c", WORK], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert all(60 <= float(mib) < 120 for mib in run.stdout.split()), run.stdout
