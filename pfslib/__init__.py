@@ -38,8 +38,9 @@ if TYPE_CHECKING:
         TagInfo,
     )
     from pfslib.api.open_commit import OpenCommit
+    from pfslib.api.opening import init, open, recover  # noqa: A004
     from pfslib.api.repo import Repo
-    from pfslib.api.store import Store, init, open, recover  # noqa: A004
+    from pfslib.api.store import Store
     from pfslib.api.tree import Tree
     from pfslib.api.tree_source import TreeSource, open_trees
     from pfslib.api.working_copy import WorkingCopy
@@ -125,9 +126,9 @@ _HOME = {
     "OpenCommit": "pfslib.api.open_commit",
     "Repo": "pfslib.api.repo",
     "Store": "pfslib.api.store",
-    "init": "pfslib.api.store",
-    "open": "pfslib.api.store",
-    "recover": "pfslib.api.store",
+    "init": "pfslib.api.opening",
+    "open": "pfslib.api.opening",
+    "recover": "pfslib.api.opening",
     "Tree": "pfslib.api.tree",
     "TreeSource": "pfslib.api.tree_source",
     "open_trees": "pfslib.api.tree_source",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 from pfslib.api.commit import Commit
@@ -17,7 +16,7 @@ from pfslib.api.maintenance_verbs import MaintenanceVerbs
 from pfslib.api.mount_verbs import MountVerbs
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.repo import Repo
-from pfslib.api.tree_source import STORE_PARAMETERS, TreeSource
+from pfslib.api.tree_source import TreeSource
 from pfslib.api.waiting import rounds
 from pfslib.api.work_verbs import WorkVerbs
 from pfslib.commits.forsaken import is_forsaken
@@ -31,11 +30,9 @@ from pfslib.commits.repos import (
     plan_delete_repo,
 )
 from pfslib.commits.staging import discard
-from pfslib.kv.health import drop_cached_pages, let_write_again, mend_files
 from pfslib.kv.short_reads import ShortReads
-from pfslib.kv.store_dir import backup_store, check_store, create_store, locate_store
+from pfslib.kv.store_dir import backup_store
 from pfslib.model.errors import (
-    AlreadyExistsError,
     BranchBusyError,
     BusyError,
     CommitFinishedError,
@@ -333,71 +330,3 @@ class Store(
     def inspect_file(self, repo: str, commit: str, path: str) -> FileInfo:
         """What is at a path; see ``Commit.inspect_file``."""
         return self.commit(f"{repo}@{commit}").inspect_file(path)
-
-
-def init(path: str | os.PathLike[str]) -> Store:
-    """Make a new store and open it.
-
-    Args:
-        path: A directory that does not exist yet, or is empty.
-
-    Raises:
-        AlreadyExistsError: Something is there already.
-        InvalidInputError: It is the working directory.
-    """
-    directory = host_path(path).expanduser().absolute()
-    return Store(create_store(directory, STORE_PARAMETERS))
-
-
-def open(  # noqa: A001
-    path: str | os.PathLike[str] | None = None, *, create: bool = False, accept_loss: bool = False
-) -> Store:
-    """Open a store.
-
-    Args:
-        path: Its directory; None means PFS_STORE or, without that, the nearest ``.pfs`` of the
-            working directory and those above it.
-        create: Make the store when nothing is there yet.
-        accept_loss: Go on with what can be read when the last commits are missing because the disk
-            has lost them, or an older data file was put in place; without it that is an error.
-
-    Raises:
-        StoreNotFoundError: No store there; a mistyped path never makes a new one.
-        UnknownFormatError: The store was made by a newer pfslib.
-        CorruptionError: It is damaged, or its last commits are missing: says how many.
-        BusyError: It is open in another PID namespace.
-        StoreAccessError: It, or a file of it, is somebody else's.
-        StateError: It is on a file system that is mounted read-only.
-    """
-    directory = locate_store(path, os.environ)
-    if create and not (directory.is_dir() and any(directory.iterdir())):
-        with suppress(AlreadyExistsError):  # another process was faster: open its store
-            return init(directory)
-    return Store(check_store(directory, STORE_PARAMETERS), accept_loss=accept_loss)
-
-
-def recover(
-    path: str | os.PathLike[str] | None = None, *, check: Callable[[Store], object]
-) -> None:
-    """Let a store be written again that takes no writes since an I/O error.
-
-    After such an error the kernel may hold bytes in memory that never reached the disk. They are
-    dropped, so that the check sees what is really there. Damaged meta pages of the data file are
-    made whole where that loses nothing.
-
-    Args:
-        path: The store, as in `open`; nobody may have it open.
-        check: Called with the store, opened; raises when something is wrong with it. It should read
-            everything.
-
-    Raises:
-        BusyError: Somebody has it open.
-        CorruptionError: It is damaged.
-        Exception: What the check raises; the store goes on taking no writes.
-    """
-    directory = check_store(locate_store(path, os.environ), STORE_PARAMETERS)
-    drop_cached_pages(directory)
-    mend_files(directory)
-    with Store(directory) as store:
-        check(store)
-    let_write_again(directory)

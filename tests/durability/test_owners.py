@@ -77,7 +77,7 @@ OPEN = """
 import os, sys
 from pathlib import Path
 import pfslib
-import pfslib.api.store, pyfastcdc, zstandard  # before others may not read where they are
+import pfslib.api.opening, pyfastcdc, zstandard  # before others may not read where they are
 os.setgroups([])
 os.setuid(int(sys.argv[2]))
 try:
