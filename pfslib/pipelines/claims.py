@@ -21,6 +21,8 @@ RENEWAL_S: Final = 5.0
 _STALE_NS: Final = 30 * 10**9
 """A claim not renewed for this long is void, when its process cannot be seen from here."""
 
+_CLAIMED: Final = frozenset({JobState.RUNNING, JobState.EGRESSING})
+
 
 class ClaimLostError(ConflictError):
     """Another process took the job over: this one was thought dead."""
@@ -84,7 +86,7 @@ class Claim:
         """Give an unfinished job back, for whoever comes next."""
         with kv.write() as txn:
             job = find_job(txn, self.job.id)
-            if job is not None and job.owner == self.job.owner and job.state == JobState.RUNNING:
+            if job is not None and job.owner == self.job.owner and job.state in _CLAIMED:
                 put_job(txn, msgspec.structs.replace(job, state=JobState.CREATED, owner=""))
 
     def check(self, txn: ReadTxn) -> Job:
@@ -127,7 +129,7 @@ def claim_next(kv: KV, owner: str, *, without: Collection[str] = ()) -> Claim | 
 
 def running_elsewhere(txn: ReadTxn) -> bool:
     """Whether a live process is running a job of this store."""
-    return any(job.state == JobState.RUNNING and not is_void(job) for job in queued_jobs(txn))
+    return any(job.state in _CLAIMED and not is_void(job) for job in queued_jobs(txn))
 
 
 def _first_ready(txn: ReadTxn, without: Collection[str]) -> Job | None:

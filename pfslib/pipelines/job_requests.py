@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import msgspec
 
+from pfslib.commits.refs import find_commit
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.model.errors import ConflictError, InvalidInputError
 from pfslib.model.work import DatumRecord, Job, JobState
@@ -30,12 +31,16 @@ def cancel_job(txn: WriteTxn, job: Job, reason: str = "it was cancelled") -> Job
         job = msgspec.structs.replace(job, cancel=True)
         put_job(txn, job)
         return job
-    publish_nothing(txn, job, reason)
+    # One that was only to copy its output to the host has published it: that stays as it is.
+    has_output = find_commit(txn, job.output_commit) is not None
+    if not has_output:
+        publish_nothing(txn, job, reason)
     job = msgspec.structs.replace(
         job, state=JobState.KILLED, reason=reason, finished_ns=time.time_ns()
     )
     put_job(txn, job)
-    make_unrunnable(txn, job)
+    if not has_output:
+        make_unrunnable(txn, job)
     return job
 
 

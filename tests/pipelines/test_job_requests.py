@@ -1,0 +1,65 @@
+"""Jobs that are ended or run again after they have published their output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pfslib import Store
+from pfslib.pipelines import execute
+from pfslib.testing.scripted_runner import Call, Files, ScriptedRunner, run_scripted
+from pfslib.testing.shell_pipelines import commit_files, shell_spec
+
+
+def copy(call: Call) -> Files:
+    return dict(call.inputs["data"])
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def spec(store: Store, tmp_path: Path) -> dict[str, Any]:
+    """A pipeline whose one job was interrupted while it copied its output to the host."""
+    store.create_repo("data")
+    made = shell_spec("p", "data", egress={"URL": f"file://{tmp_path}/out"})
+    store.create_pipeline(made)
+    store.create_pipeline(shell_spec("q", "p"))
+    commit_files(store, "data", {"/a": "1"})
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(execute, "egress", interrupt)
+        run_scripted(store, ScriptedRunner(store, copy))
+    return made
+
+
+def test_a_job_interrupted_while_it_copied_its_output_is_given_back(
+    store: Store, spec: dict[str, Any], tmp_path: Path
+) -> None:
+    (job,) = store.list_job(spec["pipeline"]["name"])
+    assert job.state == "created"
+    runner = ScriptedRunner(store, lambda call: {} if "p" in call.inputs else copy(call))
+    done = run_scripted(store, runner, egress_to=tmp_path)
+    assert {ended.pipeline: ended.state for ended in done} == {"p": "success", "q": "success"}
+    assert (tmp_path / "out/a").read_text() == "1"
+
+
+def test_a_job_cancelled_before_its_output_is_copied_keeps_that(
+    store: Store, spec: dict[str, Any]
+) -> None:
+    (job,) = store.list_job(spec["pipeline"]["name"])
+    assert store.cancel_job(job.id).state == "killed"
+    assert store.commit("p@master").id == job.output_commit
+    assert store.commit("p@master").get_file("/a") == b"1"
+    assert not store.commit("p@master").record.error
+
+
+def test_an_update_keeps_the_output_that_was_to_be_copied(
+    store: Store, spec: dict[str, Any]
+) -> None:
+    (job,) = store.list_job("p")
+    store.update_pipeline({**spec, "description": "new"})
+    assert [j.state for j in store.list_job("p")] == ["created", "killed"]
+    assert store.commit(f"p@{job.output_commit}").get_file("/a") == b"1"
