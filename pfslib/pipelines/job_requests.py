@@ -70,6 +70,9 @@ def rerun_job(txn: WriteTxn, job: Job, *, forced: tuple[bytes, ...] | None = ())
             hint=f"`pfs rerun-job {latest.id}`",
         )
     again = job_of(pipeline, job.inputs, job.output_branch, rerun=job.rerun + 1)
+    # A deleted job has left its output, which must not be taken for that of this one.
+    while find_commit(txn, again.output_commit) is not None:
+        again = job_of(pipeline, job.inputs, job.output_branch, rerun=again.rerun + 1)
     added = add_job(txn, msgspec.structs.replace(again, forced=forced))
     assert added is not None
     return added

@@ -63,3 +63,20 @@ def test_an_update_keeps_the_output_that_was_to_be_copied(
     store.update_pipeline({**spec, "description": "new"})
     assert [j.state for j in store.list_job("p")] == ["created", "killed"]
     assert store.commit(f"p@{job.output_commit}").get_file("/a") == b"1"
+
+
+def test_a_job_run_again_is_another_than_one_that_was_deleted(store: Store) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("p", "data"))
+    first = commit_files(store, "data", {"/a": "1"})
+    runner = ScriptedRunner(store, copy)
+    (job,) = run_scripted(store, runner)
+    store.rerun_job(job.id, reprocess=True)
+    (again,) = run_scripted(store, runner)
+    store.delete_job(again.id)
+    third = store.rerun_job(job.id, reprocess=True)
+    assert third.output_commit not in {job.output_commit, again.output_commit}
+    (ended,) = run_scripted(store, runner)
+    assert (ended.id, ended.state, ended.reason) == (third.id, "success", "")
+    assert ended.inputs[0].commit == first
+    assert len(runner.calls) == 3
