@@ -20,6 +20,7 @@ from pfslib.commits.repos import (
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import Table, name_key
 from pfslib.model.errors import AlreadyExistsError, InvalidSpecError, StillNeededError
+from pfslib.model.history import Repo
 from pfslib.model.removal import Removal
 from pfslib.model.work import Pipeline
 from pfslib.pipelines.branch_triggers import forget_triggers
@@ -45,7 +46,7 @@ def create_pipeline(txn: WriteTxn, pipeline: Pipeline) -> Pipeline:
 
     Raises:
         AlreadyExistsError: The name is a pipeline's or a repo's.
-        InvalidSpecError: An input names a repo that does not exist.
+        InvalidSpecError: An input names a repo that does not exist, or a clock one that does.
     """
     if find_pipeline(txn, pipeline.name) is not None:
         raise AlreadyExistsError(
@@ -85,7 +86,8 @@ def update_pipeline(txn: WriteTxn, pipeline: Pipeline, *, reprocess: bool | None
 
     Raises:
         PipelineNotFoundError: There is none of that name.
-        InvalidSpecError: An input does not exist, or is made from the output.
+        InvalidSpecError: An input does not exist, or is made from the output; or the repo of a new
+            clock exists.
     """
     old = get_pipeline(txn, pipeline.name)
     salt = pipeline.salt or old.salt
@@ -98,7 +100,7 @@ def update_pipeline(txn: WriteTxn, pipeline: Pipeline, *, reprocess: bool | None
         salt=secrets.token_hex(8) if reprocess else salt,
         keeps_results=reprocess is False,
     )
-    _prepare_inputs(txn, pipeline)
+    _prepare_inputs(txn, pipeline, old)
     put_pipeline(txn, pipeline)
     put_old_version(txn, old)
     for job in [job for job in queued_jobs(txn) if job.pipeline == pipeline.name]:
@@ -107,26 +109,37 @@ def update_pipeline(txn: WriteTxn, pipeline: Pipeline, *, reprocess: bool | None
     return pipeline
 
 
-def _prepare_inputs(txn: WriteTxn, pipeline: Pipeline) -> None:
+def _prepare_inputs(txn: WriteTxn, pipeline: Pipeline, old: Pipeline | None = None) -> None:
     """Make sure that the inputs are there; those that are clocks get their repos."""
+    clocks = {item.repo for item in old.inputs if item.cron is not None} if old else set()
     for item in pipeline.inputs:
-        if item.cron is not None and find_repo(txn, item.repo) is None:
-            create_repo(
-                txn,
-                item.repo,
-                now_ns=time.time_ns(),
-                description=f"ticks of pipeline {pipeline.name}",
-            )
-        elif find_repo(txn, item.repo) is None:
+        repo = find_repo(txn, item.repo)
+        if item.cron is None and repo is None:
             raise InvalidSpecError(
                 f"the input repo {item.repo} does not exist",
                 hint=f"`pfs create-repo {item.repo}` makes it",
             )
+        if item.cron is not None and item.repo not in clocks:
+            _prepare_clock(txn, pipeline, repo, item.repo)
         if pipeline.name in _upstream(txn, item.repo):
             raise InvalidSpecError(
                 f"the input repo {item.repo} is made from the output of {pipeline.name} itself",
                 field="input",
             )
+
+
+def _prepare_clock(txn: WriteTxn, pipeline: Pipeline, repo: Repo | None, name: str) -> None:
+    """Make the repo of a clock, or take the one that an earlier pipeline of this name left."""
+    ticks = f"ticks of pipeline {pipeline.name}"
+    if repo is None:
+        create_repo(txn, name, now_ns=time.time_ns(), description=ticks)
+    elif repo.pipeline or repo.description != ticks:
+        # A clock commits to its repo, and may delete what is in it.
+        raise InvalidSpecError(
+            f"the repo {name} exists, and was not made for a clock of pipeline {pipeline.name}",
+            field="input.cron.repo",
+            hint="leave `repo` out, or name one that does not exist",
+        )
 
 
 def _upstream(txn: ReadTxn, repo: str) -> set[str]:
