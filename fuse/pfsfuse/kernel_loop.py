@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from stat import S_IFMT
 from typing import Final
 
@@ -139,18 +140,20 @@ class KernelLoop:
         data = message[abi.IN_HEADER.size :]
         answer = self._answers.get(opcode)
         if answer is None:
-            self._reply(unique, _REFUSALS.get(opcode, errno.ENOSYS), b"")
+            self._refuse(unique, _REFUSALS.get(opcode, errno.ENOSYS))
             return
         try:
             body = answer(node, data)
-        except MountError:
-            raise
-        except BaseException as error:
-            number = errno_of(error, _name(opcode), lambda: self._inodes[node].path)
-            self._reply(unique, number, b"")
-        else:
             if body is not None:
                 self._reply(unique, 0, body)
+        except MountError:
+            raise
+        except BaseException as error:  # also a reply that the kernel does not take
+            self._refuse(unique, errno_of(error, _name(opcode), lambda: self._inodes[node].path))
+
+    def _refuse(self, unique: int, number: int) -> None:
+        with suppress(OSError):  # of a reply that it did not take, the kernel has made EIO itself
+            self._reply(unique, number, b"")
 
     def _reply(self, unique: int, number: int, body: bytes) -> None:
         header = abi.OUT_HEADER.pack(abi.OUT_HEADER.size + len(body), -number, unique)

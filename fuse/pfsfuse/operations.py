@@ -18,6 +18,9 @@ from pfslib import IsADirectoryInCommitError, NotADirectoryInCommitError
 NAME_MAX: Final = 255
 """Longest name in bytes; the kernel lets longer ones through to us."""
 
+_TARGET_MAX: Final = 4095
+"""Longest target of a link in bytes; the kernel takes no longer one, and no host has one."""
+
 _XATTR_DIGEST: Final = b"user.pfs.digest"
 _XATTR_COMMIT: Final = b"user.pfs.commit"
 _XATTR_PIECES: Final = b"user.pfs.pieces"
@@ -59,6 +62,8 @@ class Operations:
         """Where a symbolic link points."""
         if not link.entry.is_symlink:
             raise Refusal(errno.EINVAL)
+        if link.entry.size > _TARGET_MAX:
+            raise Refusal(errno.ENAMETOOLONG)
         return link.shown.read(link, 0, link.entry.size)
 
     def read(self, file: Inode, offset: int, size: int) -> bytes:

@@ -109,6 +109,11 @@ def walk(operations: Operations, path: bytes) -> Inode:
     return inode
 
 
+def link_to(target: bytes) -> Inode:
+    operations = Operations(ShownTree(TreeInMemory({b"link": target}), label=b"").top())
+    return walk(operations, b"/link")
+
+
 def names(operations: Operations, path: bytes) -> list[bytes]:
     return [inode.entry.name for inode in operations.children(walk(operations, path))]
 
@@ -180,6 +185,7 @@ def test_readlink(operations: Operations) -> None:
         (lambda ops: names(ops, b"/a.txt"), errno.ENOTDIR),
         (lambda ops: ops.read(walk(ops, b"/dir"), 0, 1), errno.EISDIR),
         (lambda ops: ops.readlink(walk(ops, b"/a.txt")), errno.EINVAL),
+        (lambda ops: ops.readlink(link_to(b"x" * 4096)), errno.ENAMETOOLONG),
         (lambda ops: ops.getxattr(ops.top, b"user.other"), errno.ENODATA),
         (lambda ops: ops.getxattr(ops.top, b"system.posix_acl_access"), errno.EOPNOTSUPP),
         (lambda ops: ops.read(walk(ops, b"/broken"), 0, 6), errno.EIO),
