@@ -28,6 +28,7 @@ from pfslib.model.errors import (
     CorruptionError,
     NotFoundError,
     PathNotFoundError,
+    StateError,
 )
 from pfslib.model.paths import join_path, split_path
 
@@ -60,6 +61,9 @@ class Origin(msgspec.Struct, frozen=True):
 
     pending: str = ""
     """Id of the commit that was being made of it; it counts as base once it is there."""
+
+    discarding: bool = False
+    """Whether its files are being removed: what is left of them is nobody's work."""
 
 
 class WorkingCopy:
@@ -115,10 +119,16 @@ class WorkingCopy:
                 yours in the directory: commit it to a branch of its own.
             AlreadyExistsError: The branch named is there already.
             UnsupportedFileError: There is a device, fifo or socket in the directory.
+            StateError: A `discard` has begun to remove the files.
 
         Cost: a look at every file; those that changed since they were last committed are read.
         """
         origin = self.origin
+        if origin.discarding:
+            raise StateError(
+                f"some files in {self.path} have been discarded already",
+                hint=f"`pfs unmount {self.path}` removes the rest",
+            )
         if branch is not None:
             origin = self._fork(origin, branch)
         repo = self._store.repo(origin.repo)
@@ -137,10 +147,16 @@ class WorkingCopy:
     def unmount(self, message: str = "") -> Commit | None:
         """Commit what has changed, and remove the files: the directory is left empty.
 
+        A `discard` that was cut short is only finished.
+
         Raises:
             ConflictError: See `commit`; everything is left as it is.
+            StateError: See `discard`; everything is committed and left.
             BusyError: Files are being changed all the time; everything is committed and left.
         """
+        if self.origin.discarding:
+            self.discard()
+            return None
         made = None
         for _ in range(_ROUNDS):
             time.sleep(_TICK_S)
@@ -154,7 +170,14 @@ class WorkingCopy:
         )
 
     def discard(self) -> None:
-        """Remove the files, with all changes that are not committed."""
+        """Remove the files, with all changes that are not committed.
+
+        Raises:
+            StateError: Another file system is mounted inside; nothing has been removed.
+        """
+        _check_nothing_mounted(self.path)
+        # First of all, lest a later commit takes what is half removed for somebody's edits.
+        write_origin(self.path, msgspec.structs.replace(self.origin, discarding=True))
         for path in self.path.iterdir():
             if path.name == MARKER:
                 continue
@@ -301,6 +324,18 @@ def _is_directory(path: Path) -> bool | None:
         return stat.S_ISDIR(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _check_nothing_mounted(top: Path) -> None:
+    device = top.stat().st_dev
+    for folder, folders, _ in os.walk(top):
+        for name in folders:
+            path = Path(folder, name)
+            if path.lstat().st_dev != device:
+                raise StateError(
+                    f"another file system is mounted on {path}",
+                    hint=f"`umount {path}`, then retry",
+                )
 
 
 def _changed_since(top: Path, since_ns: int) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,6 +177,46 @@ def test_discard(store: pfslib.Store, copy: Path) -> None:
     working.discard()
     assert list(copy.iterdir()) == []
     assert store.commit("r@master") == before
+
+
+def test_a_discard_cut_short_is_never_committed(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> None:
+        raise PermissionError(path)
+
+    before = store.commit("r@master")
+    working = store.repo("r").working_copy(copy)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", fail)
+        with pytest.raises(PermissionError):
+            working.discard()
+    working = pfslib.WorkingCopy(store, copy)
+    with pytest.raises(pfslib.StateError, match="discarded already") as caught:
+        working.commit()
+    assert "pfs unmount" in caught.value.hint
+    assert working.unmount() is None
+    assert list(copy.iterdir()) == []
+    assert store.commit("r@master") == before
+
+
+@pytest.mark.mount
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a tmpfs")
+def test_a_discard_spares_what_is_mounted_inside(store: pfslib.Store, copy: Path) -> None:
+    working = store.repo("r").working_copy(copy)
+    inside = copy / "to_folder_of_others/inside"
+    inside.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", inside], check=True)
+    try:
+        (inside / "precious").touch()
+        with pytest.raises(pfslib.StateError, match=f"is mounted on {inside}"):
+            working.discard()
+        assert (inside / "precious").exists()
+        assert (copy / "keep").exists()
+    finally:
+        subprocess.run(["umount", inside], check=True)
+    working.discard()
+    assert list(copy.iterdir()) == []
 
 
 def test_refusals(store: pfslib.Store, copy: Path, tmp_path: Path) -> None:
