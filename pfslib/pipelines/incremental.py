@@ -9,7 +9,6 @@ step taken again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 
 import msgspec
 
@@ -18,7 +17,7 @@ from pfslib.commits.refs import find_commit
 from pfslib.kv.protocol import KV, ReadTxn
 from pfslib.model.inputs import Incremental, Input
 from pfslib.model.nodes import PIECE_MAX, Content, Entry
-from pfslib.model.work import Job, Merge, Pipeline
+from pfslib.model.work import Job, Merge, Pipeline, Work
 from pfslib.pipelines.datum_view import PREV
 from pfslib.pipelines.datums import DatumInput, datum_key, shape_stamp, transform_stamp
 from pfslib.pipelines.ledger import find_result
@@ -51,22 +50,30 @@ def plan_addition(
     stamp = transform_stamp(pipeline, image_digest)
     shape = shape_stamp(pipeline.inputs, pipeline.combined)
     base = _base(txn, pipeline, job, stamp, shape)
-    old = roots_of(txn, base.work.inputs) if base.work is not None else []
+    new = roots_of(txn, job.inputs)
     seen: list[DatumInput] = []
-    for item, before, after in zip_longest(pipeline.inputs, old, roots_of(txn, job.inputs)):
-        seen.extend(_shown(txn, item, before, after, cache))
-    empty = not any(not item.nothing for item in seen)
-    if empty and not any(item.run_empty for item in pipeline.inputs):
+    if base.work is None:
+        for item, after in zip(pipeline.inputs, new, strict=True):
+            seen.extend(_shown(txn, item, None, after, cache))
+    elif moved := _moved(txn, pipeline, base.work, job):
+        old = roots_of(txn, base.work.inputs)
+        for item, before, after in zip(pipeline.inputs, old, new, strict=True):
+            seen.extend(_shown(txn, item, before if item in moved else None, after, cache))
+    elif base.work.inputs != job.inputs:
+        for item, after in zip(pipeline.inputs, new, strict=True):
+            seen.append(DatumInput(item.name, b"", after, nothing=True))
+    empty = all(item.nothing for item in seen)
+    if not seen or (empty and not any(item.run_empty for item in pipeline.inputs)):
         return Plan(base, stamp, shape, 0, [], [], [], is_addition=True)
     if base.root is not None:
         seen.append(DatumInput(PREV, b"", base.root, nothing=not base.root.files))
     datum = tuple(seen)
     key = datum_key(stamp, datum)
     order = of_parts(())
-    forced = pipeline.every_job or job.forced is None or key in (job.forced or ())
+    forced = pipeline.every_job or job.forced != ()
     result = None if forced else find_result(txn, key)
-    why = base.why_not or f"there is something new since job {base.work.job}" if base.work else ""
-    tasks = [] if result else [Task(0, order, datum, key, why or "no job was before this one")]
+    why = f"there is something new since job {base.work.job}" if base.work else base.why_not
+    tasks = [] if result else [Task(0, order, datum, key, why)]
     known = [Known(order, key, result.output)] if result else []
     return Plan(base, stamp, shape, 1, [], known, tasks, is_addition=True)
 
@@ -126,15 +133,31 @@ def _base(txn: ReadTxn, pipeline: Pipeline, job: Job, stamp: bytes, shape: bytes
         return Base(head.head, None, None, "the transform, its image or the inputs have changed")
     if any(find_commit(txn, item.commit) is None for item in work.inputs):
         return Base(head.head, None, None, "an input commit of the job before was deleted")
+    moved = _moved(txn, pipeline, work, job)
+    # What was put out before was made with what these inputs held then.
+    if any(item.incremental == Incremental.NONE for item in moved):
+        return Base(head.head, None, None, "an input that is always shown whole has changed")
+    if job.forced and not moved:
+        return Base(head.head, None, None, "it was asked to run again, and begins anew")
     return Base(head.head, commit.root, work)
+
+
+def _moved(txn: ReadTxn, pipeline: Pipeline, work: Work, job: Job) -> list[Input]:
+    """The inputs that do not hold what they held before."""
+    roots = zip(roots_of(txn, work.inputs), roots_of(txn, job.inputs), strict=True)
+    return [
+        item
+        for item, (before, after) in zip(pipeline.inputs, roots, strict=True)
+        if not before.same_content(after)
+    ]
 
 
 def _shown(
     txn: ReadTxn, item: Input, before: Entry | None, after: Entry, cache: TreeCache
 ) -> Iterator[DatumInput]:
-    """What the command sees of one input."""
+    """What the command sees of one input: as in 1.3 all of it, if it is another that has moved."""
     found = False
-    if item.incremental == Incremental.NONE or before is None or before.same_content(after):
+    if item.incremental == Incremental.NONE or before is None:
         parts: Iterator[DatumInput] = iter(
             [DatumInput(item.name, b"", after)] if after.files else []
         )
