@@ -268,7 +268,7 @@ class Work(msgspec.Struct, array_like=True, frozen=True):
     """Digest of all that keys of datums cover besides the inputs."""
 
     shape: bytes
-    """Digest of how the inputs make datums."""
+    """Digest of how the inputs make datums, and of how outputs are merged."""
 
     inputs: tuple[JobInput, ...]
     root: Entry

@@ -9,7 +9,6 @@ import msgspec
 from blake3 import blake3
 
 from pfslib.model.encoding import pack
-from pfslib.model.inputs import Input
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import to_text
 from pfslib.model.work import Pipeline, Seen, Transform
@@ -128,7 +127,8 @@ def _identity_of_input(item: DatumInput) -> tuple[object, ...]:
     )
 
 
-def shape_stamp(inputs: Iterable[Input], combined: object) -> bytes:
-    """Digest of how inputs make datums: what two plans must share to be compared."""
-    seed = pack([[msgspec.structs.replace(item, trigger=None) for item in inputs], combined])
+def shape_stamp(pipeline: Pipeline) -> bytes:
+    """Digest of how inputs make datums and outputs are merged: what plans compared must share."""
+    inputs = [msgspec.structs.replace(item, trigger=None) for item in pipeline.inputs]
+    seed = pack([inputs, pipeline.combined, pipeline.output_merge])
     return blake3(seed, derive_key_context="pfslib 1 shape").digest()

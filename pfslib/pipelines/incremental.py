@@ -48,7 +48,7 @@ def plan_addition(
 ) -> Plan:
     """The one datum of a job: all that was added since the job before. Cost: in what was added."""
     stamp = transform_stamp(pipeline, image_digest)
-    shape = shape_stamp(pipeline.inputs, pipeline.combined)
+    shape = shape_stamp(pipeline)
     base = _base(txn, pipeline, job, stamp, shape)
     new = roots_of(txn, job.inputs)
     seen: list[DatumInput] = []
@@ -130,7 +130,12 @@ def _base(txn: ReadTxn, pipeline: Pipeline, job: Job, stamp: bytes, shape: bytes
     if work is None or job.forced is None:
         return Base(head.head, None, None, "it begins anew")
     if work.shape != shape or (work.stamp != stamp and not pipeline.keeps_results):
-        return Base(head.head, None, None, "the transform, its image or the inputs have changed")
+        return Base(
+            head.head,
+            None,
+            None,
+            "the transform, its image, the inputs or output_merge have changed",
+        )
     if any(find_commit(txn, item.commit) is None for item in work.inputs):
         return Base(head.head, None, None, "an input commit of the job before was deleted")
     moved = _moved(txn, pipeline, work, job)

@@ -95,7 +95,7 @@ class Planner:
         self._datums = Datums(txn, pipeline.inputs, pipeline.combined, cache)
         self._roots = roots_of(txn, job.inputs)
         self._stamp = transform_stamp(pipeline, image_digest)
-        self._shape = shape_stamp(pipeline.inputs, pipeline.combined)
+        self._shape = shape_stamp(pipeline)
         self._cache = cache
         self._gone: list[bytes] = []
         self._known: list[Known] = []
@@ -130,7 +130,7 @@ class Planner:
         if work is None:
             return "the output before was not made by a job"
         if work.shape != self._shape:
-            return "the inputs of the spec have changed"
+            return "the inputs of the spec, or its output_merge, have changed"
         if work.stamp != self._stamp and not self._pipeline.keeps_results:
             return "the transform or its image has changed"
         if self._pipeline.every_job or self._job.forced is None:
