@@ -305,6 +305,7 @@ def store_of(path: Path) -> Path:
 def write_origin(path: Path, origin: Origin) -> None:
     """Say what a directory is a working copy of, durably."""
     temporary = path / f"{MARKER}~"
+    temporary.unlink(missing_ok=True)  # of somebody who was killed right here
     write_durably(temporary, msgspec.json.encode(origin))
     temporary.replace(path / MARKER)
     sync_directory(path)

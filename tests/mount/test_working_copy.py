@@ -269,6 +269,15 @@ def test_killed_while_it_commits(store: pfslib.Store, copy: Path, at: int) -> No
     assert read_origin(copy).pending == ""
 
 
+def test_killed_while_it_writes_the_marker(store: pfslib.Store, copy: Path) -> None:
+    working = store.repo("r").working_copy(copy)
+    expected = edit(copy)
+    (copy / f"{MARKER}~").write_text("{")
+    assert contents(working.commit()) == expected
+    working.unmount()
+    assert list(copy.iterdir()) == []
+
+
 NAMES = st.sampled_from(["a", "b", "c", "d/a", "d/b", "d/e/a"])
 
 
