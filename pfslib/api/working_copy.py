@@ -7,6 +7,7 @@ A marker file in the directory says what it is a copy of.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import stat
@@ -31,6 +32,7 @@ from pfslib.model.errors import (
     StateError,
 )
 from pfslib.model.paths import join_path, split_path
+from pfslib.mounts.mountinfo import kernel_mounts
 
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
@@ -43,6 +45,8 @@ _TICK_S: Final = 0.02
 """Longer than the tick of any kernel's clock for the times of files."""
 
 _ROUNDS: Final = 5
+
+_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -104,12 +108,15 @@ class WorkingCopy:
             origin = msgspec.structs.replace(origin, base=origin.pending, pending="")
         return origin
 
-    def commit(self, message: str = "", *, branch: str | None = None) -> Commit | None:
+    def commit(
+        self, message: str = "", *, branch: str | None = None, reread: bool = False
+    ) -> Commit | None:
         """Make one commit of all changes: files changed, added and removed.
 
         Args:
             message: Why.
             branch: A new branch for it, which this is a copy of from then on; None for its own.
+            reread: Read every file, whatever is known of it.
 
         Returns:
             The commit; None when nothing has changed.
@@ -121,7 +128,8 @@ class WorkingCopy:
             UnsupportedFileError: There is a device, fifo or socket in the directory.
             StateError: A `discard` has begun to remove the files.
 
-        Cost: a look at every file; those that changed since they were last committed are read.
+        Cost: the file system is synced, and every file looked at; those that changed since they
+        were last committed are read. Of a file system in memory, all are.
         """
         origin = self.origin
         if origin.discarding:
@@ -138,7 +146,7 @@ class WorkingCopy:
             if head != origin.base:
                 raise _moved(origin, head)
             write_origin(self.path, msgspec.structs.replace(origin, pending=making.id))
-            self._put(making, origin.below)
+            self._put(making, origin.below, reread=reread)
         if making.commit is not None:
             origin = msgspec.structs.replace(origin, base=making.commit.id)
         write_origin(self.path, origin)
@@ -158,10 +166,11 @@ class WorkingCopy:
             self.discard()
             return None
         made = None
-        for _ in range(_ROUNDS):
+        for attempt in range(_ROUNDS):
             time.sleep(_TICK_S)
             since_ns = time.time_ns() - int(_TICK_S / 2 * 1e9)
-            made = self.commit(message) or made
+            # A file that was being changed may have been changed again through a memory map.
+            made = self.commit(message, reread=attempt > 0) or made
             if not any(_changed_since(self.path, since_ns)):
                 self.discard()
                 return made
@@ -195,10 +204,11 @@ class WorkingCopy:
             repo.create_branch(branch, at=origin.base)
         return msgspec.structs.replace(origin, branch=branch)
 
-    def _put(self, making: OpenCommit, below: str) -> None:
+    def _put(self, making: OpenCommit, below: str, *, reread: bool) -> None:
         """Make the directory of an open commit the same as this one."""
         self._delete_gone(making, below, self.path)
-        making.put_file(below, self.path)
+        reread = reread or not _show_mapped_writes(self.path)
+        making.put_file(below, self.path, reread=reread)
         making.delete_file(join_path((*split_path(below), MARKER.encode())))
 
     def _delete_gone(self, making: OpenCommit, below: str, directory: Path) -> None:
@@ -317,6 +327,28 @@ def _moved(origin: Origin, head: str) -> ConflictError:
         f"{origin.base or 'nothing'} to {head or 'nothing'}, since the files were copied",
         hint="`pfs commit DIR --branch NAME` keeps your changes on a branch of their own",
     )
+
+
+def _show_mapped_writes(path: Path) -> bool:
+    """Have writes through memory maps change the times of files from now on.
+
+    The first write to a page does, and then none before the kernel has put that page on the disk.
+
+    Returns:
+        Whether they do; of a file system in memory, which never puts them anywhere, they do not.
+    """
+    number = path.stat().st_dev
+    device = f"{os.major(number)}:{os.minor(number)}"
+    if any(m.device == device and m.file_system in _IN_MEMORY for m in kernel_mounts()):
+        return False
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(fd) != 0:
+            failed = ctypes.get_errno()
+            raise OSError(failed, os.strerror(failed), str(path))
+    finally:
+        os.close(fd)
+    return True
 
 
 def _is_directory(path: Path) -> bool | None:

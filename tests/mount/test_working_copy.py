@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 import pfslib
 from pfslib.api.working_copy import MARKER, read_origin
+from pfslib.trees import hoststats
 
 
 @pytest.fixture
@@ -217,6 +220,38 @@ def test_a_discard_spares_what_is_mounted_inside(store: pfslib.Store, copy: Path
         subprocess.run(["umount", inside], check=True)
     working.discard()
     assert list(copy.iterdir()) == []
+
+
+@pytest.fixture(params=["disk", "memory"])
+def copy_anywhere(request: pytest.FixtureRequest, copy: Path) -> Iterator[Path]:
+    if request.param == "disk":
+        yield copy
+        return
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a tmpfs")
+    subprocess.run(["mount", "-t", "tmpfs", "none", copy], check=True)
+    try:
+        yield copy
+    finally:
+        subprocess.run(["umount", copy], check=True)
+
+
+@pytest.mark.mount
+def test_writes_through_a_memory_map_are_committed(
+    store: pfslib.Store, copy_anywhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They change no time of the file while the kernel has not written the page back."""
+    monkeypatch.setattr(hoststats, "RACY_NS", 10**8)  # else the test has to wait for seconds
+    working = store.repo("r").working_copy(copy_anywhere)
+    mapped = copy_anywhere / "mapped"
+    mapped.write_bytes(b"0" * 8192)
+    with mapped.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[0:1] = b"1"
+        time.sleep(0.3)
+        assert contents(working.commit())["/mapped"][:2] == b"10"
+        memory[1:2] = b"2"
+        working.unmount()
+    assert contents(store.commit("r@master"))["/mapped"][:2] == b"12"
 
 
 def test_refusals(store: pfslib.Store, copy: Path, tmp_path: Path) -> None:
