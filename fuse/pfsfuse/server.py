@@ -117,7 +117,11 @@ class _Served:
         wanted = Mount(settings.mountpoint, settings.fsname, settings.allow_other)
         try:
             if settings.binding == "kernel":
-                KernelLoop(mount(wanted), self._operations, on_live=self._say_live).serve()
+                device = mount(wanted)
+                try:
+                    KernelLoop(device, self._operations, on_live=self._say_live).serve()
+                finally:
+                    os.close(device)  # or whoever looks in while nobody serves waits for ever
             else:
                 # Imported here because it needs libfuse.
                 from pfsfuse.binding import Binding
@@ -146,7 +150,11 @@ class _Served:
                 raise self._failure
             message = f"{shown} could not be mounted on"
             raise MountError(message) from self._failure
-        os.stat(where)  # noqa: PTH116 - bytes; answered by the other thread, or not at all
+        try:
+            os.stat(where)  # noqa: PTH116 - bytes; answered by the other thread
+        except OSError as error:
+            message = f"the mount on {shown} does not answer"
+            raise MountError(message) from self._failure or error
         self._device = _device_at(where)
         if self._device in {None, self._before}:
             message = f"the mount on {shown} does not show"

@@ -1,4 +1,4 @@
-"""Faults of the server itself: one bad answer is one error."""
+"""Faults of the server itself: one bad answer is one error, and nobody waits for a dead server."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pfsfuse.inodes import Inode
 from pfsfuse.kernel_loop import KernelLoop
 from pfsfuse.kernel_mount import Mount, detach, mount
 from pfsfuse.operations import Operations
+from pfsfuse.server import _Served
+from pfsfuse.settings import Settings
 from pfsfuse.views import open_view
 
 pytestmark = pytest.mark.mount
@@ -70,3 +72,23 @@ def test_an_answer_that_the_kernel_does_not_take_is_one_error(
     assert [record.getMessage() for record in caplog.records] == [
         "readlink '/links/to_file': OSError(22, 'Invalid argument')"
     ]
+
+
+def test_nobody_waits_for_a_thread_that_died(
+    source, mountpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> bytes:
+        raise pfslib.MountError("the serving cannot go on")
+
+    with pfslib.open_trees(source.store) as store:
+        settings = Settings(str(source.store), source.view, bytes(mountpoint))
+        serving = _Served(settings, open_view(store, source.view))
+        serving.start()
+        try:
+            monkeypatch.setattr(serving._operations, "lookup", die)
+            assert ask("stat", mountpoint / "run.sh") in {errno.ENOTCONN, errno.ECONNABORTED}
+            assert ask("stat", mountpoint / "files") == errno.ENOTCONN
+        finally:
+            detach(bytes(mountpoint))
+            serving.stop()
+    assert str(serving._failure) == "the serving cannot go on"
