@@ -41,6 +41,8 @@ def mount(session: Session, words: Words, *, allow_other: bool, writable: bool) 
         raise click.UsageError("the DIR is missing")
     directory = Path(words[-1])
     if writable:
+        if allow_other:
+            raise click.UsageError("--allow-other is not for -w: the files' modes say who may look")
         from pfslib.cli import working_copies  # imports what commits and runs jobs
 
         working_copies.make(session, words[:-1], directory)
@@ -91,10 +93,14 @@ def unmount(session: Session, directory: Path, *, lazy: bool, discard: bool) -> 
     from pfslib.api.working_copy import is_working_copy
 
     if find_mount(directory) is None and is_working_copy(directory):
+        if lazy:
+            raise click.UsageError("--lazy is not for a working copy, which is no mount")
         from pfslib.cli import working_copies  # imports what commits and runs jobs
 
         working_copies.end(session, directory, discard=discard)
         return
+    if discard:
+        raise click.UsageError("--discard is for a working copy, and this is none")
     unmounting.unmount(directory, lazy=lazy)
 
 

@@ -368,3 +368,19 @@ def test_the_command(store: pfslib.Store, copy: Path, pfs: list[str]) -> None:
     (copy / "new").write_text("3")
     assert run("unmount", copy, "--discard").returncode == 0
     assert contents(store.commit("r@master"))["/new"] == b"1"
+
+
+def test_options_that_mean_nothing_are_refused(
+    store: pfslib.Store, copy: Path, pfs: list[str]
+) -> None:
+    def refusal(*words: object) -> bytes:
+        done = subprocess.run([*pfs, *words], capture_output=True, check=False)
+        assert done.returncode == 2
+        return done.stderr
+
+    making = ("mount", "-w", "--allow-other", "r@master", copy, "--store", store.path)
+    assert b"--allow-other is not for -w" in refusal(*making)
+    assert b"--discard is for a working copy" in refusal("unmount", "--discard", copy)
+    store.repo("r").working_copy(copy)
+    assert b"--lazy is not for a working copy" in refusal("unmount", "--lazy", copy)
+    assert (copy / "keep").exists()
