@@ -195,7 +195,8 @@ def test_mounting_again_and_again_leaks_nothing(store: pfslib.Store, cycles: int
     for _ in range(cycles):
         with commit.mount() as path:
             (path / "small").read_bytes()
-    assert held() == before
+    # Threads of other tests may have ended meanwhile.
+    assert all(now <= was for now, was in zip(held(), before, strict=True)), (held(), before)
     assert memory() - kib < 1024
 
 

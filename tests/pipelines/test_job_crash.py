@@ -102,8 +102,8 @@ def test_three_processes_run_each_job_once(store: Store, tmp_path: Path) -> None
 
 def test_an_interrupted_run_gives_its_job_back(store: Store, tmp_path: Path) -> None:
     store.create_repo("data")
-    mark = tmp_path / "mark"
-    store.create_pipeline(shell_spec("slow", "data", f"touch {mark}; sleep 60"))
+    mark, lasting = tmp_path / "mark", f"60.{os.getpid()}"  # nobody else's
+    store.create_pipeline(shell_spec("slow", "data", f"touch {mark}; sleep {lasting}"))
     commit_files(store, "data", {"/a": "a"})
     process = start(store)
     wait_for(mark.exists)
@@ -116,7 +116,7 @@ def test_an_interrupted_run_gives_its_job_back(store: Store, tmp_path: Path) -> 
     assert not [
         path
         for path in Path("/proc").glob("[0-9]*/cmdline")
-        if path.exists() and path.read_bytes() == b"sleep\x0060\x00"
+        if path.exists() and path.read_bytes() == f"sleep\0{lasting}\0".encode()
     ]
 
 
