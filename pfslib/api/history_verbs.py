@@ -170,14 +170,10 @@ class HistoryVerbs:
         Cost: linear in the commits of the repo.
         """
         if dry_run:
-            with self._store.kv.read() as txn:
-                record = self._commit(txn, commit)
-                check_commit_unused(txn, record.id)
-                return plan_drop(txn, record)
+            with self._store.kv.read() as reading:
+                return plan_drop(reading, self._unused(reading, commit))
         with self._store.kv.write() as txn:
-            record = self._commit(txn, commit)
-            check_commit_unused(txn, record.id)
-            return drop(txn, record)
+            return drop(txn, self._unused(txn, commit))
 
     def squash_commit(self, commit: str | Commit, *, dry_run: bool = False) -> Removal:
         """Remove a finished commit from the middle of history; its content stays in its children.
@@ -200,14 +196,16 @@ class HistoryVerbs:
         Cost: linear in the commits of the repo.
         """
         if dry_run:
-            with self._store.kv.read() as txn:
-                record = self._commit(txn, commit)
-                check_commit_unused(txn, record.id)
-                return plan_squash(txn, record)
+            with self._store.kv.read() as reading:
+                return plan_squash(reading, self._unused(reading, commit))
         with self._store.kv.write() as txn:
-            record = self._commit(txn, commit)
-            check_commit_unused(txn, record.id)
-            return squash(txn, record)
+            return squash(txn, self._unused(txn, commit))
+
+    def _unused(self, txn: ReadTxn, commit: str | Commit) -> CommitRecord:
+        """The commit meant, which no job is to read."""
+        record = self._commit(txn, commit)
+        check_commit_unused(txn, record.id)
+        return record
 
     def _commit(self, txn: ReadTxn, commit: str | Commit) -> CommitRecord:
         """The commit meant, as it is in the transaction."""

@@ -185,10 +185,6 @@ class Tree:
             offset += len(block)
             yield block
 
-    def read_link(self, entry: Entry) -> bytes:
-        """The target of a symbolic link."""
-        return self.read(entry)
-
     def check_there(self) -> None:
         """See that what the tree is of has not been deleted, if that can be.
 

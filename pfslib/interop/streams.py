@@ -38,7 +38,25 @@ class PfsReader(io.BufferedReader):
         return self.details
 
 
-class PfsWriter(io.BufferedIOBase):
+class _Discarded(io.IOBase):
+    """A file whose block discards it when it raises, instead of putting a part of it."""
+
+    def discard(self) -> None:
+        """Throw away what was written. Idempotent."""
+        raise NotImplementedError
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.discard()
+        self.close()
+
+
+class PfsWriter(_Discarded, io.BufferedIOBase):
     """A file being written; put into a commit when it is closed, and never in part.
 
     An exception in its ``with`` block discards it, and so does forgetting it.
@@ -112,16 +130,6 @@ class PfsWriter(io.BufferedIOBase):
             raise ValueError(msg)
         return self._written
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self.discard()
-        self.close()
-
     def __del__(self) -> None:
         # A finalizer may run inside a write of its own thread, so it cannot make a commit.
         if not self.closed:
@@ -129,7 +137,7 @@ class PfsWriter(io.BufferedIOBase):
             self.discard()
 
 
-class PackedWriter(io.BufferedIOBase):
+class PackedWriter(_Discarded, io.BufferedIOBase):
     """A file being written through a compressor, which is closed before it."""
 
     def __init__(self, file: PfsWriter, packer: IO[bytes]) -> None:
@@ -167,23 +175,13 @@ class PackedWriter(io.BufferedIOBase):
         self._file.forget()
         self.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self.discard()
-        self.close()
-
     def __del__(self) -> None:
         if not self.closed:
             _warn(self._file)
             self.discard()
 
 
-class TextWriter(io.TextIOWrapper):
+class TextWriter(_Discarded, io.TextIOWrapper):
     """Text being written; as little of it is put in part as of bytes."""
 
     def __init__(self, file: PfsWriter | PackedWriter, **options: Any) -> None:  # noqa: ANN401
@@ -196,16 +194,6 @@ class TextWriter(io.TextIOWrapper):
 
     def __enter__(self) -> Self:
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            self.discard()
-        self.close()
 
     def __del__(self) -> None:
         if not self.closed:

@@ -34,11 +34,6 @@ def is_alive(identity: str) -> bool | None:
     return _start_time(int(pid)) == start
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process of this PID namespace runs, whichever it is; a zombie does not."""
-    return bool(_start_time(pid))
-
-
 def _identity(pid: int) -> str:
     return f"{_boot()}:{pid_namespace()}:{pid}:{_start_time(pid)}"
 

@@ -14,7 +14,7 @@ from pfslib.kv.tables import Table, name_key
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.history import Commit
 from pfslib.model.inputs import Input, Trigger
-from pfslib.model.ticks import last_tick, next_tick
+from pfslib.model.ticks import last_tick
 from pfslib.model.work import Pipeline
 
 _PREFIX = b"trigger:"
@@ -63,14 +63,6 @@ def due_by_clock(txn: ReadTxn, pipeline: Pipeline, now_ns: int) -> Iterator[tupl
         commit = find_commit(txn, head.head)
         if commit is not None and last_tick(item.trigger.cron, since_ns, now_ns) is not None:
             yield item, commit
-
-
-def next_by_clock(txn: ReadTxn, pipeline: Pipeline) -> Iterator[int]:
-    """When triggers tick next."""
-    for item in pipeline.inputs:
-        if item.trigger is not None and item.trigger.cron:
-            fired = _find(txn, pipeline, item)
-            yield next_tick(item.trigger.cron, fired.when_ns or pipeline.created_ns)
 
 
 def fire(txn: WriteTxn, pipeline: Pipeline, item: Input, commit: Commit, now_ns: int) -> None:

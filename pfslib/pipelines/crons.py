@@ -15,9 +15,9 @@ from pfslib.kv.tables import id_key
 from pfslib.model.history import OpenCommit
 from pfslib.model.inputs import Cron, Input
 from pfslib.model.nodes import EMPTY, Entry, Kind
-from pfslib.model.ticks import last_tick, next_tick
+from pfslib.model.ticks import last_tick
 from pfslib.model.work import Pipeline
-from pfslib.pipelines.branch_triggers import due_by_clock, fire, next_by_clock
+from pfslib.pipelines.branch_triggers import due_by_clock, fire
 from pfslib.pipelines.ledger import get_pipeline, list_pipelines
 from pfslib.pipelines.trigger import create_job_now
 from pfslib.trees.directories import empty_directory
@@ -57,21 +57,6 @@ def tick_now(kv: KV, cache: TreeCache, name: str) -> int:
         for item in clocks:
             make_tick(txn, cache, item, time.time_ns())
         return len(clocks)
-
-
-def next_due(txn: ReadTxn) -> int | None:
-    """When something is due next, in nanoseconds since 1970; None for never."""
-    times: list[int] = []
-    for pipeline in list_pipelines(txn):
-        if pipeline.stopped:
-            continue
-        times.extend(next_by_clock(txn, pipeline))
-        times.extend(
-            next_tick(item.cron.spec, _last_ns(txn, pipeline, item, item.cron))
-            for item in pipeline.inputs
-            if item.cron is not None
-        )
-    return min(times, default=None)
 
 
 def make_tick(txn: WriteTxn, cache: TreeCache, item: Input, tick_ns: int) -> None:

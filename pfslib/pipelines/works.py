@@ -51,11 +51,6 @@ def find_work(txn: ReadTxn, output_commit: str) -> Work | None:
     return unpack(Work, value) if value is not None else None
 
 
-def delete_work(txn: WriteTxn, output_commit: str) -> None:
-    """Forget how an output commit came about."""
-    txn.delete(Table.WORKS, id_key(output_commit))
-
-
 class Writer(NamedTuple):
     """Who wrote a path, and what."""
 

@@ -38,19 +38,3 @@ def rank(txn: ReadTxn, directory: Entry | None, name: bytes, cache: TreeCache) -
         size += sum(child.size for child in node.items[:at])
         key = node.items[at].node if at < len(node.items) else b""
     return Rank(count, size)
-
-
-def entry_at(txn: ReadTxn, directory: Entry, number: int, cache: TreeCache) -> Entry | None:
-    """The entry before which there are that many others; None if there are not. Cost: O(log n)."""
-    key = directory.node
-    while True:
-        node = get_directory_node(txn, key, cache)
-        if isinstance(node, Leaf):
-            return node.items[number] if 0 <= number < len(node.items) else None
-        for child in node.items:
-            if number < child.count:
-                key = child.node
-                break
-            number -= child.count
-        else:
-            return None
