@@ -110,3 +110,12 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = _PROMPTLY_S) -
             return False
         time.sleep(0.02)
     return True
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process, or any thread of it, still runs; a zombie does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
+    except (FileNotFoundError, ProcessLookupError):
+        return False

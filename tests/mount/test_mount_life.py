@@ -21,26 +21,11 @@ from pfslib.kv.tables import Table
 from pfslib.mounts.mountinfo import find_mount, list_mounts
 from pfslib.mounts.mounting import Mounted, mount
 from pfslib.mounts.unmounting import unmount
+from pfslib.testing.runner_workbench import is_running, wait_until
 
 pytestmark = pytest.mark.mount
 
 Make = Callable[..., Mounted]
-
-
-def wait_until(what: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not what():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.01)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process, or any thread of it, still runs; a zombie does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def is_stopped(pid: int) -> bool:
@@ -90,7 +75,7 @@ def test_server_is_gone_and_reaped_after_the_unmount(mount_source: Make) -> None
     made = mount_source()
     assert is_running(made.pid)
     made.unmount()
-    wait_until(lambda: not exists(made.pid))
+    assert wait_until(lambda: not exists(made.pid))
 
 
 def test_unmount_twice_is_unmount_once(mount_source: Make) -> None:
@@ -102,7 +87,7 @@ def test_unmount_twice_is_unmount_once(mount_source: Make) -> None:
 def test_unmount_after_somebody_else_unmounted(mount_source: Make, mountpoint: Path) -> None:
     made = mount_source(mountpoint)
     unmount(mountpoint)
-    wait_until(lambda: not exists(made.pid))
+    assert wait_until(lambda: not exists(made.pid))
     made.unmount()
 
 
@@ -187,7 +172,7 @@ def test_open_files_stay_readable_after_the_unmount(
         assert find_mount(mountpoint) is None
         assert file.read() == (source.host / "files/1000003.bin").read_bytes()
         assert is_running(made.pid)
-    wait_until(lambda: not exists(made.pid))
+    assert wait_until(lambda: not exists(made.pid))
 
 
 def test_unmount_of_a_busy_mount_says_so(mount_source: Make, mountpoint: Path) -> None:
@@ -248,14 +233,14 @@ def test_owner_killed(source, mountpoint: Path, number: int) -> None:
     owner, pid, path = start_owner(source, mountpoint)
     assert (path / "run.sh").exists()
     end(owner, number)
-    wait_until(lambda: find_mount(mountpoint) is None and not is_running(pid))
+    assert wait_until(lambda: find_mount(mountpoint) is None and not is_running(pid))
     assert not any(mountpoint.iterdir())
 
 
 def test_owner_killed_with_a_private_mount_point(source) -> None:
     owner, pid, path = start_owner(source, None)
     end(owner, signal.SIGKILL)
-    wait_until(lambda: not is_running(pid) and not path.exists())
+    assert wait_until(lambda: not is_running(pid) and not path.exists())
 
 
 def test_owner_killed_while_a_file_is_open(source, mountpoint: Path) -> None:
@@ -263,7 +248,7 @@ def test_owner_killed_while_a_file_is_open(source, mountpoint: Path) -> None:
     owner, pid, path = start_owner(source, mountpoint)
     file = os.open(path / "files/1000003.bin", os.O_RDONLY)
     end(owner, signal.SIGKILL)
-    wait_until(lambda: find_mount(mountpoint) is None and not is_running(pid))
+    assert wait_until(lambda: find_mount(mountpoint) is None and not is_running(pid))
     with pytest.raises(OSError, match=rf"Errno {errno.ENOTCONN}\]"):
         os.read(file, 100)
     with contextlib.suppress(OSError):
@@ -277,7 +262,7 @@ def test_an_untied_mount_outlives_whoever_made_it(source, mountpoint: Path) -> N
     assert (path / "run.sh").read_text().startswith("#!")
     assert is_running(pid)
     unmount(mountpoint)
-    wait_until(lambda: not is_running(pid))
+    assert wait_until(lambda: not is_running(pid))
 
 
 def test_an_untied_server_holds_no_pipe_of_its_starter(source, mountpoint: Path) -> None:
@@ -290,7 +275,7 @@ def test_an_untied_server_holds_no_pipe_of_its_starter(source, mountpoint: Path)
         assert (mountpoint / "run.sh").exists()
     finally:
         unmount(mountpoint)
-    wait_until(lambda: not is_running(int(done.stdout.split()[0])))
+    assert wait_until(lambda: not is_running(int(done.stdout.split()[0])))
 
 
 def test_ctrl_c_in_the_terminal_leaves_the_mount_to_its_owner(mount_source: Make) -> None:
@@ -303,14 +288,14 @@ def test_ctrl_c_in_the_terminal_leaves_the_mount_to_its_owner(mount_source: Make
 def test_server_asked_to_stop_unmounts(mount_source: Make, mountpoint: Path, number: int) -> None:
     made = mount_source(mountpoint)
     os.kill(made.pid, number)
-    wait_until(lambda: find_mount(mountpoint) is None and not is_running(made.pid))
+    assert wait_until(lambda: find_mount(mountpoint) is None and not is_running(made.pid))
     assert not any(mountpoint.iterdir())
 
 
 def test_server_killed(mount_source: Make, mountpoint: Path) -> None:
     made = mount_source(mountpoint)
     os.kill(made.pid, signal.SIGKILL)
-    wait_until(lambda: not is_running(made.pid))
+    assert wait_until(lambda: not is_running(made.pid))
     for ask in (
         (mountpoint / "run.sh").read_bytes,
         lambda: list(mountpoint.iterdir()),
@@ -329,7 +314,7 @@ def test_server_killed_and_the_mount_point_mounted_again_without_cleaning(
 ) -> None:
     made = mount_source(mountpoint)
     os.kill(made.pid, signal.SIGKILL)
-    wait_until(lambda: not is_running(made.pid))
+    assert wait_until(lambda: not is_running(made.pid))
     again = mount_source(mountpoint)
     made.unmount()
     assert (again.path / "run.sh").exists()
@@ -340,7 +325,7 @@ def test_dead_mount_is_taken_down_by_its_owner(mount_source: Make) -> None:
     os.kill(made.pid, signal.SIGKILL)
     made.unmount()
     assert not made.path.exists()
-    wait_until(lambda: not exists(made.pid))
+    assert wait_until(lambda: not exists(made.pid))
 
 
 def test_hung_server(mount_source: Make, mountpoint: Path) -> None:
@@ -348,7 +333,7 @@ def test_hung_server(mount_source: Make, mountpoint: Path) -> None:
     made = mount_source(mountpoint)
     os.kill(made.pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: is_stopped(made.pid))
+        assert wait_until(lambda: is_stopped(made.pid))
         before = time.monotonic()
         assert record_of(mountpoint) == [False]
         unmount(mountpoint)
@@ -356,7 +341,7 @@ def test_hung_server(mount_source: Make, mountpoint: Path) -> None:
         assert find_mount(mountpoint) is None
     finally:
         os.kill(made.pid, signal.SIGCONT)
-    wait_until(lambda: not is_running(made.pid))
+    assert wait_until(lambda: not is_running(made.pid))
 
 
 def test_a_forked_child_leaves_the_mount_alone(mount_source: Make) -> None:
@@ -380,7 +365,7 @@ def test_a_forgotten_mount_goes_with_the_process(source) -> None:
         env={**os.environ, "TMPDIR": str(source.store.parent)},
     )
     pid, path = done.stdout.split()
-    wait_until(lambda: not is_running(int(pid)) and not Path(os.fsdecode(path)).exists())
+    assert wait_until(lambda: not is_running(int(pid)) and not Path(os.fsdecode(path)).exists())
 
 
 def test_no_warning_about_servers_left_to_themselves(mount_source: Make) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pfslib.kv.process import is_running
 from pfslib.mounts import mount_zygote
 from pfslib.mounts.mountinfo import find_mount
+from pfslib.testing.runner_workbench import is_running, wait_until
 
 pytestmark = pytest.mark.mount
 
@@ -80,14 +80,6 @@ def start() -> Iterator[Callable[..., Server]]:
             server.close()
 
 
-def wait_until(what: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if what():
-            return
-        time.sleep(0.01)
-    pytest.fail("not in time")
-
-
 def test_ready_means_that_the_mount_answers(start, settings, mountpoint: Path) -> None:
     server = start(settings)
     assert server.answer() == "ready\n"
@@ -108,7 +100,7 @@ def test_nobody_waits_any_more(start, settings, mountpoint: Path) -> None:
     """Whoever started it has died in the meantime: nobody would ever unmount."""
     start(settings, listen=False)
     time.sleep(0.05)
-    wait_until(lambda: find_mount(mountpoint) is None)
+    assert wait_until(lambda: find_mount(mountpoint) is None)
 
 
 def test_owner_that_is_dead_already(start, settings, mountpoint: Path) -> None:
@@ -174,7 +166,7 @@ def test_zygote_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, check=False
     )
     pid = int(said.stdout)
-    wait_until(lambda: not is_running(pid))
+    assert wait_until(lambda: not is_running(pid))
 
 
 def test_a_forked_child_starts_a_zygote_of_its_own() -> None:
