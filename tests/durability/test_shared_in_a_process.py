@@ -79,7 +79,7 @@ stores, ended = [pfslib.open(path)], threading.Event()
 threads = [threading.Thread(target=use, args=(number,)) for number in range(6)]
 for thread in threads:
     thread.start()
-rounds, end = 0, time.monotonic() + 20
+rounds, end = 0, time.monotonic() + 6
 while (rounds < 100 or len(acknowledged) < 20) and time.monotonic() < end:
     time.sleep(0.01 * (rounds % 5))
     stores[0].close()

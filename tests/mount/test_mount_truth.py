@@ -186,22 +186,6 @@ def test_two_listings_of_a_large_directory_in_turn(store: pfslib.Store) -> None:
         assert sizes == [len(str(number)) for number in range(count)]
 
 
-@pytest.mark.slow
-def test_a_directory_of_a_million_entries(store: pfslib.Store) -> None:
-    count = 1_000_000
-    with store.repo("r").commit() as making:
-        for number in range(count):
-            making.put_file(f"/d/{number:07}", b"%d" % number)
-    with making.commit.mount() as path:
-        listed = (int(entry.name) for entry in os.scandir(path / "d"))
-        assert all(number == name for number, name in enumerate(listed))
-        for number in (0, 1, 499_999, count - 1):
-            file = path / "d" / f"{number:07}"
-            assert (file.stat().st_size, file.read_bytes()) == (len(str(number)), b"%d" % number)
-        assert not (path / "d" / f"{count:07}").exists()
-        assert os.statvfs(path).f_files == count
-
-
 def test_a_listing_is_scanned_once(
     store: pfslib.Store, counted: Callable[[pfslib.Commit], dict[str, int]]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -191,3 +192,19 @@ def test_find_goes_through_2_000_commits_with_few_reads_each(store: Store, repo:
         head = resolve(reads, "data", "master")
     assert len(list(find_changes(recording, head, (b"d", b"odd"), TreeCache()))) == 1_000
     assert recording.read_calls.total() <= 2_000 * 5
+
+
+@pytest.mark.mount
+def test_a_directory_of_a_million_entries_is_mounted(million: Store) -> None:
+    first = million.commit("data@master.0")
+    with first.mount() as path:
+        flat = path / "flat"
+        count = 0
+        for count, entry in enumerate(os.scandir(flat), 1):
+            assert entry.name == f"f{count - 1:06}"
+        assert count == 1_000_000
+        for number in (0, 1, 499_999, 999_999):
+            file = flat / f"f{number:06}"
+            assert (file.stat().st_size, file.read_bytes()) == (3, b"old")
+        assert not (flat / "f1000000").exists()
+        assert os.statvfs(path).f_files == 1_000_100
