@@ -27,6 +27,7 @@ from pfslib.pipelines.works import (
     WRITERS,
     WorkTree,
     key_entry,
+    put_empty_work,
     put_work,
     write_works,
 )
@@ -127,6 +128,8 @@ class _End:
                 self._publish_commit(txn, plan, merged, reason)
                 if plan is not None:
                     self._put_work(txn, plan, merged)
+                else:
+                    put_empty_work(txn, job)
                 if reason:
                     make_unrunnable(txn, job)
                 finished_ns = time.time_ns() if state.finished else 0

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from pfslib.commits.branches import find_branch
-from pfslib.commits.provenance import provenance
 from pfslib.commits.reflog import read_moves
 from pfslib.commits.refs import find_commit
 from pfslib.kv.protocol import ReadTxn
@@ -19,6 +18,7 @@ from pfslib.model.history import Commit, HeadMoved
 from pfslib.model.inputs import Input
 from pfslib.model.work import JobInput, Pipeline
 from pfslib.pipelines.branch_triggers import fired_commit
+from pfslib.pipelines.works import find_work
 
 _Sources = Mapping[tuple[str, str], Commit]
 
@@ -81,7 +81,7 @@ def find_input_set(
     """
     if not any(reads(item, commit.repo, branch) for item in pipeline.inputs):
         return None
-    chosen = {**_sources(txn, commit), (commit.repo, branch): commit}
+    chosen = _sources(txn, commit, branch)
     inputs: list[JobInput] = []
     failed = commit.error and _of_failed(commit)
     for item in pipeline.inputs:
@@ -94,7 +94,7 @@ def find_input_set(
             return None
         failed = failed or (found.error and _of_failed(found))
         inputs.append(JobInput(item.name, item.repo, other, found.id))
-        chosen |= _sources(txn, found)
+        chosen = {**_sources(txn, found, other), **chosen}
     return InputSet(tuple(inputs), failed)
 
 
@@ -110,15 +110,18 @@ def _matching(
     head = heads.find(item.repo, branch)
     if item.trigger is not None:
         head = fired_commit(txn, pipeline, item)
+    elif head is not None and (item.repo, branch) in chosen:
+        return chosen[item.repo, branch]  # what another of them was made from
     for commit in _ancestors(txn, head):
-        match = _compare(_sources(txn, commit), chosen)
+        match = _compare(_sources(txn, commit, branch), chosen)
         if match == 0:
             return commit
         if match < 0:
             break
     for commit in _failed_outputs(txn, item.repo):
-        match = _compare(_sources(txn, commit), chosen)
-        if match == 0 and _shares(_sources(txn, commit), chosen):
+        sources = _sources(txn, commit, branch)
+        match = _compare(sources, chosen)
+        if match == 0 and _shares(sources, chosen):
             return commit
         if match < 0:
             break
@@ -139,14 +142,31 @@ def _failed_outputs(txn: ReadTxn, repo: str) -> Iterator[Commit]:
             yield commit
 
 
-def _sources(txn: ReadTxn, commit: Commit) -> dict[tuple[str, str], Commit]:
-    """The commit and all that it was made from, by branch."""
-    found = {(commit.repo, commit.branch): commit}
-    for link in provenance(txn, commit):
-        source = find_commit(txn, link.id)
-        if source is not None:
-            found[source.repo, source.branch] = source
+def _sources(txn: ReadTxn, commit: Commit, branch: str) -> dict[tuple[str, str], Commit]:
+    """The commit and all that it was made from, by the branch that each was read at.
+
+    That may be another than the one it was made on: a branch can be moved to any commit.
+    """
+    found = {(commit.repo, branch): commit}
+    todo = [commit]
+    while todo:
+        for place, source in _made_from(txn, todo.pop()):
+            if place not in found:
+                found[place] = source
+                todo.append(source)
     return found
+
+
+def _made_from(txn: ReadTxn, commit: Commit) -> Iterator[tuple[tuple[str, str], Commit]]:
+    work = find_work(txn, commit.id) if commit.provenance else None
+    if work is not None:
+        read = [(item.repo, item.branch, item.commit) for item in work.inputs]
+    else:
+        read = [(link.repo, "", link.id) for link in commit.provenance]
+    for repo, branch, commit_id in read:
+        source = find_commit(txn, commit_id)
+        if source is not None:
+            yield (repo, branch or source.branch), source
 
 
 def _shares(one: _Sources, other: _Sources) -> bool:
@@ -156,11 +176,16 @@ def _shares(one: _Sources, other: _Sources) -> bool:
 def _compare(one: _Sources, other: _Sources) -> int:
     """0 when two sets of sources agree; else less than 0 if the first has an older one."""
     differ = [
-        one[key].number - other[key].number
+        _older(one[key], other[key])
         for key in one.keys() & other.keys()
         if one[key].id != other[key].id
     ]
-    return min(differ, default=0) or (1 if differ else 0)
+    return min(differ, default=0)
+
+
+def _older(one: Commit, other: Commit) -> int:
+    """Less than 0 if the first is older, for all that can be told; else more."""
+    return -1 if one.branch == other.branch and one.number < other.number else 1
 
 
 def _of_failed(commit: Commit) -> str:

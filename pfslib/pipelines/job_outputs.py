@@ -10,6 +10,7 @@ from pfslib.kv.tables import id_key
 from pfslib.model.history import CommitLink, OpenCommit
 from pfslib.model.nodes import Entry
 from pfslib.model.work import Job
+from pfslib.pipelines.works import put_empty_work
 from pfslib.trees.directories import empty_directory
 
 
@@ -17,6 +18,7 @@ def publish_nothing(txn: WriteTxn, job: Job, reason: str) -> None:
     """Publish such an output, so that whoever waits for it, or reads it, learns what happened."""
     root = empty_directory(txn, mtime_ns=time.time_ns(), origin=id_key(job.output_commit))
     publish(txn, output_of(job, "", root, 0), error=reason)
+    put_empty_work(txn, job)
 
 
 def output_of(job: Job, parent: str, root: Entry, added_bytes: int) -> OpenCommit:

@@ -13,8 +13,8 @@ from pfslib.model.errors import ConflictError, InvalidInputError
 from pfslib.model.work import DatumRecord, Job, JobState
 from pfslib.pipelines.claims import is_void
 from pfslib.pipelines.job_outputs import publish_nothing
-from pfslib.pipelines.ledger import add_job, get_pipeline, list_datums, list_jobs, put_job
-from pfslib.pipelines.trigger import job_of, make_unrunnable
+from pfslib.pipelines.ledger import add_job, get_pipeline, list_datums, newest_job, put_job
+from pfslib.pipelines.trigger import make_unrunnable, next_job_of
 
 
 def cancel_job(txn: WriteTxn, job: Job, reason: str = "it was cancelled") -> Job:
@@ -58,24 +58,15 @@ def rerun_job(txn: WriteTxn, job: Job, *, forced: tuple[bytes, ...] | None = ())
     if not JobState(job.state).finished:
         raise ConflictError(f"job {job.id} is not over: {job.state}")
     pipeline = get_pipeline(txn, job.pipeline)
-    latest = next(
-        other
-        for other in list_jobs(txn)
-        if (other.pipeline, other.output_branch) == (job.pipeline, job.output_branch)
-    )
-    if latest.id != job.id:
+    latest = newest_job(txn, job.pipeline, job.output_branch)
+    if latest is not None and latest.id != job.id:
         raise ConflictError(
             f"job {latest.id} came after job {job.id}: its output is what the branch "
             f"{job.output_branch} of repo {job.pipeline} holds, or will hold",
             hint=f"`pfs rerun-job {latest.id}`",
         )
-    again = job_of(pipeline, job.inputs, job.output_branch, rerun=job.rerun + 1)
-    # A deleted job has left its output, which must not be taken for that of this one.
-    while find_commit(txn, again.output_commit) is not None:
-        again = job_of(pipeline, job.inputs, job.output_branch, rerun=again.rerun + 1)
-    added = add_job(txn, msgspec.structs.replace(again, forced=forced))
-    assert added is not None
-    return added
+    again = next_job_of(txn, pipeline, job.inputs, job.output_branch, rerun=job.rerun + 1)
+    return add_job(txn, msgspec.structs.replace(again, forced=forced))
 
 
 def find_datums(txn: ReadTxn, job: Job, names: Collection[str]) -> tuple[bytes, ...]:

@@ -70,10 +70,8 @@ def delete_old_versions(txn: WriteTxn, name: str) -> None:
 # --- jobs ------------------------------------------------------------------------------------
 
 
-def add_job(txn: WriteTxn, job: Job) -> Job | None:
-    """Add a job to the order and the queue; None when that very job exists already."""
-    if txn.get(Table.JOBS, id_key(job.id)) is not None:
-        return None
+def add_job(txn: WriteTxn, job: Job) -> Job:
+    """Add a job, which must not exist yet, to the order and the queue."""
     job = msgspec.structs.replace(job, number=next_number(txn, "jobs"))
     put_job(txn, job)
     key = number_key(job.number)
@@ -128,6 +126,17 @@ def list_jobs(txn: ReadTxn, *, before: int | None = None) -> Iterator[Job]:
         job = find_job(txn, job_id.hex())
         if job is not None:
             yield job
+
+
+def newest_job(txn: ReadTxn, pipeline: str, output_branch: str) -> Job | None:
+    """The last job made of a pipeline and an output branch; None when there is none.
+
+    Cost: linear in the jobs made since.
+    """
+    for job in list_jobs(txn):
+        if (job.pipeline, job.output_branch) == (pipeline, output_branch):
+            return job
+    return None
 
 
 def queued_jobs(txn: ReadTxn) -> Iterator[Job]:

@@ -18,7 +18,7 @@ from pfslib.model.work import Job, JobInput, JobState, Pipeline
 from pfslib.pipelines.branch_triggers import fires
 from pfslib.pipelines.input_sets import Heads, InputSet, find_input_set, reads
 from pfslib.pipelines.job_outputs import publish_nothing
-from pfslib.pipelines.ledger import add_job, list_pipelines, put_job
+from pfslib.pipelines.ledger import add_job, find_job, list_pipelines, newest_job, put_job
 
 _CURSOR = b"cursor:pipelines"
 _BATCH = 256
@@ -65,7 +65,8 @@ def create_jobs_of_pipeline(txn: WriteTxn, pipeline: Pipeline, *, history: bool)
     for item in pipeline.inputs:
         for branch in list(list_branches(txn, item.repo)):
             if reads(item, item.repo, branch.name):
-                _create(txn, pipeline, get_commit(txn, branch.head), branch.name, heads)
+                head = get_commit(txn, branch.head)
+                _create(txn, pipeline, head, branch.name, heads, at_creation=True)
 
 
 def create_job_now(txn: WriteTxn, pipeline: Pipeline, commit: Commit, branch: str) -> bool:
@@ -99,24 +100,47 @@ def _follow(txn: WriteTxn, place: int, move: HeadMoved, heads: Heads) -> int:
     return sum(_create(txn, pipeline, commit, move.branch, heads) for pipeline in concerned)
 
 
-def _create(txn: WriteTxn, pipeline: Pipeline, commit: Commit, branch: str, heads: Heads) -> bool:
+def _create(
+    txn: WriteTxn,
+    pipeline: Pipeline,
+    commit: Commit,
+    branch: str,
+    heads: Heads,
+    *,
+    at_creation: bool = False,
+) -> bool:
     """Create the job that a commit triggers, if it does."""
     if not fires(txn, pipeline, commit, branch):
         return False
-    return _create_unasked(txn, pipeline, commit, branch, heads)
+    return _create_unasked(txn, pipeline, commit, branch, heads, at_creation=at_creation)
 
 
 def _create_unasked(
-    txn: WriteTxn, pipeline: Pipeline, commit: Commit, branch: str, heads: Heads
+    txn: WriteTxn,
+    pipeline: Pipeline,
+    commit: Commit,
+    branch: str,
+    heads: Heads,
+    *,
+    at_creation: bool = False,
 ) -> bool:
-    """The same, its trigger having been asked."""
+    """The same, its trigger having been asked.
+
+    There is none if the newest on the output branch is of these very commits already.
+    """
     found = find_input_set(txn, pipeline, commit, branch, heads)
     if found is None:
         return False
-    job = add_job(txn, job_of(pipeline, found.inputs, pipeline.output_branch or branch))
-    if job is not None and found.failed:
+    output_branch = pipeline.output_branch or branch
+    job = next_job_of(txn, pipeline, found.inputs, output_branch)
+    if job.rerun:  # a branch was moved back, and the output has to follow; if it is not there
+        newest = newest_job(txn, pipeline.name, output_branch)
+        if at_creation or (newest is not None and newest.inputs == found.inputs):
+            return False
+    job = add_job(txn, job)
+    if found.failed:
         _end_unrunnable(txn, job, found)
-    return job is not None
+    return True
 
 
 def _end_unrunnable(txn: WriteTxn, job: Job, found: InputSet) -> None:
@@ -126,6 +150,23 @@ def _end_unrunnable(txn: WriteTxn, job: Job, found: InputSet) -> None:
     )
     put_job(txn, ended)
     make_unrunnable(txn, ended)
+
+
+def next_job_of(
+    txn: ReadTxn,
+    pipeline: Pipeline,
+    inputs: tuple[JobInput, ...],
+    output_branch: str,
+    *,
+    rerun: int = 0,
+) -> Job:
+    """The job of some commits that is not there yet, of the first number of reruns that is free."""
+    while True:
+        job = job_of(pipeline, inputs, output_branch, rerun=rerun)
+        # A deleted job has left its output, which must not be taken for that of this one.
+        if find_job(txn, job.id) is None and find_commit(txn, job.output_commit) is None:
+            return job
+        rerun += 1
 
 
 def job_of(

@@ -25,7 +25,7 @@ from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import Table, id_key
 from pfslib.model.encoding import pack, unpack
 from pfslib.model.nodes import Entry, Kind
-from pfslib.model.work import Work
+from pfslib.model.work import Job, Work
 from pfslib.trees.directories import Change, empty_directory, write_directory
 from pfslib.trees.lookup import find_child, scan_directory
 from pfslib.trees.nodestore import TreeCache
@@ -43,6 +43,12 @@ _PATH_DIGITS: Final = 32
 def put_work(txn: WriteTxn, output_commit: str, work: Work) -> None:
     """Keep how an output commit came about."""
     txn.put(Table.WORKS, id_key(output_commit), pack(work))
+
+
+def put_empty_work(txn: WriteTxn, job: Job) -> None:
+    """Keep of the output of a job that had no datums which commits it would have been made from."""
+    root = empty_directory(txn, mtime_ns=0, origin=b"")
+    put_work(txn, job.output_commit, Work(job.id, b"", b"", job.inputs, root))
 
 
 def find_work(txn: ReadTxn, output_commit: str) -> Work | None:

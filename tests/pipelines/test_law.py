@@ -61,6 +61,11 @@ SHAPES: list[dict[str, Any]] = [
             ]
         }
     },
+    {"input": {"cross": [pfs("x", "/*"), pfs("x", "/*.1", name="s", branch="side")]}},
+    {"input": {"union": [pfs("x", "/*", name="s", branch="side"), pfs("x", "/*"), pfs("y", "/*")]}},
+    {"input": {"cross": [pfs("up", "/*"), pfs("x", "/*.1")]}},
+    {"input": {"join": [pfs("up", "/(*).*", join_on="$1"),
+                        pfs("x", "/(*).*", name="s", branch="side", join_on="$1")]}},
     {"inputs": [{"repo": {"name": "x"}, "method": "map"}]},
     {"inputs": [{"repo": {"name": "x"}, "method": "reduce"},
                 {"repo": {"name": "y"}, "method": "global", "runEmpty": True}]},
@@ -69,13 +74,24 @@ SHAPES: list[dict[str, Any]] = [
 EDITS = st.dictionaries(
     st.sampled_from(PATHS), st.sampled_from([None, b"1", b"2", b"3" * 200, LINES, LINES[500:]])
 )
-HISTORIES = st.lists(st.tuples(st.sampled_from(["x", "x", "y"]), EDITS), min_size=2, max_size=5)
+REPOS = st.sampled_from(["x", "x", "y"])
+BRANCHES = st.sampled_from(["master", "master", "side"])
+STEPS = (
+    st.tuples(REPOS, BRANCHES, EDITS)
+    | st.tuples(REPOS, BRANCHES, st.integers(0, 9))  # moved: to a commit, by its number
+    | st.tuples(REPOS, BRANCHES, st.none())  # deleted
+)
+HISTORIES = st.lists(st.lists(STEPS, min_size=1, max_size=3), min_size=2, max_size=4)
+"""What is done between one run and the next."""
+
 IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Nothing has to be durable here, and syncing is what would take the time."""
 
 
 def script(call: Call) -> Files:
     """Something different for each thing seen; some of it below a path that others write, too."""
+    if call.cmd == ("up",):
+        return {path: data + b"up" for path, data in call.inputs["x"].items()}
     seen = sorted((name, path) for name, files in call.inputs.items() for path in files)
     sums = sum(len(data) for files in call.inputs.values() for data in files.values())
     own = "/own/" + "+".join(f"{name}{path.replace('/', '~')}" for name, path in seen)[-200:]
@@ -90,9 +106,22 @@ def files_of(commit: pfslib.Commit) -> Files:
     return {info.path: commit.get_file(info.path) for info in commit.walk() if info.kind == "file"}
 
 
-def commit(repo: pfslib.Repo, edits: Mapping[str, bytes | None]) -> None:
+def step(repo: pfslib.Repo, branch: str, what: Mapping[str, bytes | None] | int | None) -> None:
+    """Change a branch in one of the ways that there are."""
+    if isinstance(what, Mapping):
+        commit(repo, what, branch)
+    elif branch not in {known.name for known in repo.list_branch()}:
+        return
+    elif what is None:
+        repo.delete_branch(branch)
+    else:
+        commits = list(repo.list_commit())
+        repo.move_branch(branch, commits[what % len(commits)].id)
+
+
+def commit(repo: pfslib.Repo, edits: Mapping[str, bytes | None], branch: str = "master") -> None:
     """Put files, and delete those that are there."""
-    with repo.commit() as made:
+    with repo.commit(branch) as made:
         for path, data in edits.items():
             if data is not None:
                 made.put_file(path, data)
@@ -122,14 +151,22 @@ def test_incremental_is_full(shape: dict[str, Any], merge: str, history: list[An
         repos = {name: store.create_repo(name) for name in "xy"}
         for repo in repos.values():
             commit(repo, {"/a.1": b"0"})
+        commit(repos["x"], {"/c.1": b"s"}, "side")
+        if "'up'" in str(shape):
+            store.create_pipeline(
+                {"pipeline": {"name": "up"}, "transform": {"cmd": ["up"]}, "input": pfs("x", "/*")}
+            )
         store.create_pipeline(spec)
-        for number, (name, edits) in enumerate([("x", {}), *history]):
-            commit(repos[name], edits)
+        for number, steps in enumerate([[("x", "master", {})], *history]):
+            for name, branch, what in steps:
+                step(repos[name], branch, what)
             jobs = run_scripted(store, incremental)
             assert [job.reason for job in jobs if job.reason] == []
             store.create_pipeline({**spec, "pipeline": {"name": f"p{number}"}, "salt": f"{number}"})
             run_scripted(store, full)
             store.stop_pipeline(f"p{number}")
+            if not any(True for _ in store.list_commit(f"p{number}")):
+                continue  # an input has no head
             expected = store.commit(f"p{number}@master")
             assert files_of(store.commit("p@master")) == files_of(expected)
             assert store.commit("p@master").record.root.same_content(expected.record.root)
