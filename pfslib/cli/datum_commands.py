@@ -78,19 +78,31 @@ def explain_job(session: Session, job: str) -> None:
 @words("REPO COMMIT PATH")
 @click.pass_obj
 def explain_file(session: Session, words: Words) -> None:
-    """Say which datums made a file of an output, in which jobs, and from what."""
+    """Say which datums made a file of an output, in which jobs, and from what.
+
+    WHY is why a datum ran in its job: what it sees was new or had changed, or the transform or its
+    image had, or somebody had asked for it.
+    """
     place = parse_place(words, REPO, COMMIT, PATH)
     with session.open() as store:
         made = store.explain_file(place.repo, place.commit, place.path)
         if not made and not session.as_json:
             info = store.commit(place.reference).inspect_file(place.path)
             say(f"pfs: no datum wrote {place.path}: commit {info.commit} last changed it")
-        show_list(session, made, ("FILES", "SIZE", "JOB", "MADE FROM"), _made_row, made_document)
+        show_list(
+            session, made, ("FILES", "SIZE", "JOB", "MADE FROM", "WHY"), _made_row, made_document
+        )
 
 
 def _made_row(made: Made) -> Sequence[str]:
     job = made.job.id if made.job is not None else "-"
-    return datum_name(made.datum.inputs), human_size(made.size), job, " ".join(_sources(made))
+    return (
+        datum_name(made.datum.inputs),
+        human_size(made.size),
+        job,
+        " ".join(_sources(made)),
+        made.datum.why,
+    )
 
 
 def _sources(made: Made) -> Iterator[str]:

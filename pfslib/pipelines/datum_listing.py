@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from pfslib.kv.protocol import ReadTxn
-from pfslib.model.work import DatumRecord, DatumState, Job, JobInput, Work
-from pfslib.pipelines.ledger import find_job, find_result, list_numbered_datums
+from pfslib.model.work import DatumRecord, DatumState, Job, JobInput
+from pfslib.pipelines.ledger import find_job, find_result, list_datums, list_numbered_datums
 from pfslib.pipelines.works import WorkTree, find_work
 from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.walk import Parts
@@ -18,6 +18,8 @@ class Made(msgspec.Struct, frozen=True):
     """A datum that wrote a file, and the job that ran it."""
 
     datum: DatumRecord
+    """As it was in that job, which says why it ran."""
+
     job: Job | None
     """None if its record was deleted."""
 
@@ -53,25 +55,25 @@ def list_all_datums(txn: ReadTxn, job: Job, cache: TreeCache) -> Iterator[tuple[
 def who_made(txn: ReadTxn, output_commit: str, path: Parts, cache: TreeCache) -> Iterator[Made]:
     """The datums that wrote a file of an output, in the order in which they were merged.
 
-    Cost: O(log n) for each.
+    Cost: O(log n) for each, and linear in the datums that the jobs have run that ran them.
     """
     work = find_work(txn, output_commit)
     if work is None:
         return
     tree = WorkTree(txn, work, cache)
+    ran: dict[str, dict[bytes, DatumRecord]] = {}
     for order, entry in tree.writers(path):
         key = tree.key(order)
-        if key is not None:
-            yield _made(txn, work, key, tree.number(order), entry.size)
-
-
-def _made(txn: ReadTxn, work: Work, key: bytes, number: int, size: int) -> Made:
-    result = find_result(txn, key)
-    job = find_job(txn, result.job if result is not None else work.job)
-    record = dict(list_numbered_datums(txn, work.job)).get(number)
-    if record is None or record.key != key:
-        record = _skipped(txn, key, "")
-    return Made(record, job, work.inputs, size)
+        if key is None:
+            continue
+        result = find_result(txn, key)
+        job = find_job(txn, result.job if result is not None else work.job)
+        record = None
+        if job is not None:
+            if job.id not in ran:
+                ran[job.id] = {record.key: record for record in list_datums(txn, job.id)}
+            record = ran[job.id].get(key)
+        yield Made(record or _skipped(txn, key, ""), job, work.inputs, entry.size)
 
 
 def _base_keys(txn: ReadTxn, job: Job, cache: TreeCache) -> dict[bytes, bytes]:

@@ -17,7 +17,7 @@ from pfslib.commits.refs import find_commit
 from pfslib.kv.protocol import KV, ReadTxn
 from pfslib.model.inputs import Incremental, Input
 from pfslib.model.nodes import PIECE_MAX, Content, Entry
-from pfslib.model.work import Job, Merge, Pipeline, Work
+from pfslib.model.work import Job, JobInput, Merge, Pipeline, Work
 from pfslib.pipelines.datum_view import PREV
 from pfslib.pipelines.datums import DatumInput, datum_key, shape_stamp, transform_stamp
 from pfslib.pipelines.ledger import find_result
@@ -25,6 +25,7 @@ from pfslib.pipelines.line_slices import digest_of_part
 from pfslib.pipelines.merging import Merged
 from pfslib.pipelines.orders import of_parts
 from pfslib.pipelines.plan import Base, Known, Plan, Task, roots_of
+from pfslib.pipelines.reasons import ASKED, NO_OUTPUT, NO_RECORD, SpecChanges
 from pfslib.pipelines.works import find_work
 from pfslib.trees.assemble import Patchwork, assemble
 from pfslib.trees.contents import ContentWriter, iter_pieces
@@ -49,19 +50,8 @@ def plan_addition(
     """The one datum of a job: all that was added since the job before. Cost: in what was added."""
     stamp = transform_stamp(pipeline, image_digest)
     shape = shape_stamp(pipeline)
-    base = _base(txn, pipeline, job, stamp, shape)
-    new = roots_of(txn, job.inputs)
-    seen: list[DatumInput] = []
-    if base.work is None:
-        for item, after in zip(pipeline.inputs, new, strict=True):
-            seen.extend(_shown(txn, item, None, after, cache))
-    elif moved := _moved(txn, pipeline, base.work, job):
-        old = roots_of(txn, base.work.inputs)
-        for item, before, after in zip(pipeline.inputs, old, new, strict=True):
-            seen.extend(_shown(txn, item, before if item in moved else None, after, cache))
-    elif base.work.inputs != job.inputs:
-        for item, after in zip(pipeline.inputs, new, strict=True):
-            seen.append(DatumInput(item.name, b"", after, nothing=True))
+    base = _base(txn, pipeline, job, image_digest)
+    seen = _seen(txn, pipeline, job, base, cache)
     empty = all(item.nothing for item in seen)
     if not seen or (empty and not any(item.run_empty for item in pipeline.inputs)):
         return Plan(base, stamp, shape, 0, [], [], [], is_addition=True)
@@ -121,30 +111,78 @@ def add_output(
     return Merged(edits, [])
 
 
-def _base(txn: ReadTxn, pipeline: Pipeline, job: Job, stamp: bytes, shape: bytes) -> Base:
+def _seen(
+    txn: ReadTxn, pipeline: Pipeline, job: Job, base: Base, cache: TreeCache
+) -> list[DatumInput]:
+    """What the command is to see of the inputs; of none of them anything, if nothing was added."""
+    new = roots_of(txn, job.inputs)
+    rows = list(zip(pipeline.inputs, new, strict=True))
+    if base.work is None:
+        return [part for item, after in rows for part in _shown(txn, item, None, after, cache)]
+    if base.work.inputs == job.inputs:
+        return []
+    moved = _moved(txn, pipeline, base.work, job)
+    old = dict(zip(pipeline.inputs, roots_of(txn, base.work.inputs), strict=True))
+    added = {
+        item: list(_shown(txn, item, old[item], after, cache))
+        for item, after in rows
+        if item in moved
+    }
+    if all(part.nothing for parts in added.values() for part in parts):
+        return [DatumInput(item.name, b"", after, nothing=True) for item, after in rows]
+    seen: list[DatumInput] = []
+    for item, after in rows:
+        seen.extend(added[item] if item in added else _shown(txn, item, None, after, cache))
+    return seen
+
+
+def _base(txn: ReadTxn, pipeline: Pipeline, job: Job, image_digest: str) -> Base:
     head = find_branch(txn, job.pipeline, job.output_branch)
     if head is None:
-        return Base("", None, None, "no job was before this one")
+        return Base("", None, None, NO_OUTPUT)
     commit, work = find_commit(txn, head.head), find_work(txn, head.head)
     assert commit is not None
-    if work is None or job.forced is None:
-        return Base(head.head, None, None, "it begins anew")
-    if work.shape != shape or (work.stamp != stamp and not pipeline.keeps_results):
-        return Base(
-            head.head,
-            None,
-            None,
-            "the transform, its image, the inputs or output_merge have changed",
-        )
+    why_not = _why_not(txn, pipeline, job, image_digest, work)
+    if why_not:
+        return Base(head.head, None, None, f"{why_not}, so that it begins anew")
+    return Base(head.head, commit.root, work)
+
+
+def _why_not(
+    txn: ReadTxn, pipeline: Pipeline, job: Job, image_digest: str, work: Work | None
+) -> str:
+    """Why nothing can be added to the output before; empty if it can."""
+    if work is None:
+        return NO_RECORD
+    if job.forced is None:
+        return ASKED
+    changes = SpecChanges(txn, pipeline, work, image_digest)
+    transform = "" if pipeline.keeps_results else changes.transform
+    if spec := ", and ".join(filter(None, (changes.inputs, changes.output_merge, transform))):
+        return spec
     if any(find_commit(txn, item.commit) is None for item in work.inputs):
-        return Base(head.head, None, None, "an input commit of the job before was deleted")
+        return f"input commits of job {work.job} were deleted"
     moved = _moved(txn, pipeline, work, job)
     # What was put out before was made with what these inputs held then.
     if any(item.incremental == Incremental.NONE for item in moved):
-        return Base(head.head, None, None, "an input that is always shown whole has changed")
+        return f"an input that is always shown whole has changed since job {work.job}"
+    if any(
+        not _stands_on(txn, now, before)
+        for before, now in zip(work.inputs, job.inputs, strict=True)
+    ):
+        return f"a branch was moved, to a commit that is not on top of what job {work.job} read"
     if job.forced and not moved:
-        return Base(head.head, None, None, "it was asked to run again, and begins anew")
-    return Base(head.head, commit.root, work)
+        return ASKED
+    return ""
+
+
+def _stands_on(txn: ReadTxn, now: JobInput, before: JobInput) -> bool:
+    """Whether a commit is another one, or was made on top of it, however far."""
+    commit_id = now.commit
+    while commit_id and commit_id != before.commit:
+        commit = find_commit(txn, commit_id)
+        commit_id = commit.parent if commit is not None else ""
+    return bool(commit_id)
 
 
 def _moved(txn: ReadTxn, pipeline: Pipeline, work: Work, job: Job) -> list[Input]:

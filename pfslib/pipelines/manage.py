@@ -111,6 +111,7 @@ def update_pipeline(txn: WriteTxn, pipeline: Pipeline, *, reprocess: bool | None
 
 def _prepare_inputs(txn: WriteTxn, pipeline: Pipeline, old: Pipeline | None = None) -> None:
     """Make sure that the inputs are there; those that are clocks get their repos."""
+    _check_clocks(pipeline)
     clocks = {item.repo for item in old.inputs if item.cron is not None} if old else set()
     for item in pipeline.inputs:
         repo = find_repo(txn, item.repo)
@@ -126,6 +127,22 @@ def _prepare_inputs(txn: WriteTxn, pipeline: Pipeline, old: Pipeline | None = No
                 f"the input repo {item.repo} is made from the output of {pipeline.name} itself",
                 field="input",
             )
+
+
+def _check_clocks(pipeline: Pipeline) -> None:
+    """Make sure that no two clocks tick in one repo: each would take the other's for its own."""
+    clocks: dict[str, str] = {}
+    for item in pipeline.inputs:
+        if item.cron is None:
+            continue
+        if item.repo in clocks:
+            raise InvalidSpecError(
+                f"the clocks {clocks[item.repo]} and {item.name} would both tick in the repo "
+                f"{item.repo}",
+                field="input.cron.repo",
+                hint="give each a `name` of its own and leave `repo` out: each then has its own",
+            )
+        clocks[item.repo] = item.name
 
 
 def _prepare_clock(txn: WriteTxn, pipeline: Pipeline, repo: Repo | None, name: str) -> None:

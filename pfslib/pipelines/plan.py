@@ -7,7 +7,8 @@ Without such a job, or when the transform or the inputs of the spec are not the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -19,6 +20,14 @@ from pfslib.model.work import Job, JobInput, Pipeline, Work
 from pfslib.pipelines.combine import Datums
 from pfslib.pipelines.datums import Change, Datum, datum_key, shape_stamp, transform_stamp
 from pfslib.pipelines.ledger import find_result
+from pfslib.pipelines.reasons import (
+    ASKED,
+    EVERY_JOB,
+    NO_OUTPUT,
+    NO_RECORD,
+    Reasons,
+    SpecChanges,
+)
 from pfslib.pipelines.works import WorkTree, find_work
 from pfslib.trees.nodestore import TreeCache
 
@@ -94,6 +103,7 @@ class Planner:
         self._job = job
         self._datums = Datums(txn, pipeline.inputs, pipeline.combined, cache)
         self._roots = roots_of(txn, job.inputs)
+        self._image_digest = image_digest
         self._stamp = transform_stamp(pipeline, image_digest)
         self._shape = shape_stamp(pipeline)
         self._cache = cache
@@ -104,40 +114,64 @@ class Planner:
 
     def plan(self) -> Plan:
         """The plan. Cost: in the datums that are new, changed or gone, if there is a base."""
-        base = self._base()
-        before = WorkTree(self._txn, base.work, self._cache)
+        last, base = self._base()
+        before = WorkTree(self._txn, last, self._cache)
+        reasons = self._reasons(last, before, base.why_not)
         if base.work is None:
             for number, (order, datum) in enumerate(self._datums.rows(self._roots)):
-                self._add(number, order, datum, base.why_not)
+                self._add(number, order, datum, partial(reasons.of, order))
             total = len(self._tasks) + len(self._known)
         else:
             for change in self._changes(base.work, before):
-                self._apply(change, before, base.work)
+                self._apply(change, before, reasons)
             total = before.total + self._shift
         return Plan(base, self._stamp, self._shape, total, self._gone, self._known, self._tasks)
 
-    def _base(self) -> Base:
+    def _base(self) -> tuple[Work | None, Base]:
+        """How the output before came about, and what of that can be built upon."""
         head = find_branch(self._txn, self._job.pipeline, self._job.output_branch)
         if head is None:
-            return Base("", None, None, "no job was before this one")
+            return None, Base("", None, None, NO_OUTPUT)
         commit = find_commit(self._txn, head.head)
         assert commit is not None
         work = find_work(self._txn, head.head)
         why_not = self._why_not(work)
-        return Base(head.head, commit.root, None if why_not else work, why_not)
+        return work, Base(head.head, commit.root, None if why_not else work, why_not)
 
     def _why_not(self, work: Work | None) -> str:
         if work is None:
-            return "the output before was not made by a job"
+            return NO_RECORD
+        if self._pipeline.every_job:
+            return EVERY_JOB
+        if self._job.forced is None:
+            return ASKED
         if work.shape != self._shape:
-            return "the inputs of the spec, or its output_merge, have changed"
+            return "the spec has changed"
         if work.stamp != self._stamp and not self._pipeline.keeps_results:
             return "the transform or its image has changed"
-        if self._pipeline.every_job or self._job.forced is None:
-            return "every datum is to run again"
-        if any(find_commit(self._txn, item.commit) is None for item in work.inputs):
-            return "an input commit of the job before was deleted"
+        if not self._has_inputs_of(work):
+            return f"it has no result: input commits of job {work.job} were deleted"
         return ""
+
+    def _has_inputs_of(self, work: Work) -> bool:
+        return all(find_commit(self._txn, item.commit) is not None for item in work.inputs)
+
+    def _reasons(self, last: Work | None, before: WorkTree, otherwise: str) -> Reasons:
+        def changed() -> Collection[bytes]:
+            assert last is not None
+            if not self._has_inputs_of(last):
+                return {
+                    order
+                    for order, datum in self._datums.rows(self._roots)
+                    if before.key(order) != datum_key(last.stamp, datum)
+                }
+            old = roots_of(self._txn, last.inputs)
+            return {change.order for change in self._datums.changes(old, self._roots)}
+
+        changes = None
+        if last is not None:
+            changes = SpecChanges(self._txn, self._pipeline, last, self._image_digest)
+        return Reasons(changes, last, before, otherwise, changed)
 
     def _changes(self, work: Work, before: WorkTree) -> Iterator[Change]:
         """What differs, and what is to run again though it does not; in order."""
@@ -152,7 +186,7 @@ class Planner:
                 found[order] = Change(order, datum, datum)
         return iter(sorted(found.values(), key=lambda change: change.order))
 
-    def _apply(self, change: Change, before: WorkTree, work: Work) -> None:
+    def _apply(self, change: Change, before: WorkTree, reasons: Reasons) -> None:
         order, _, datum = change
         old = before.key(order)
         number = before.number(order) + self._shift
@@ -163,23 +197,21 @@ class Planner:
             return
         if old is None:
             self._shift += 1
-            why = f"it is new: job {work.job} had nothing in its place"
+            why = reasons.new
         elif change.old is change.new:
-            why = f"it failed, and was recovered, in job {work.job}"
+            why = reasons.recovered
         else:
-            why = f"what it sees is not what it was in job {work.job}"
-        self._add(number, order, datum, why)
+            why = reasons.changed
+        self._add(number, order, datum, lambda: why)
 
-    def _add(self, number: int, order: bytes, datum: Datum, why: str) -> None:
+    def _add(self, number: int, order: bytes, datum: Datum, why: Callable[[], str]) -> None:
         key = datum_key(self._stamp, datum)
         forced = self._job.forced is None or key in self._job.forced
-        if forced:
-            why = "it was asked to run again"
         result = None if forced or self._pipeline.every_job else find_result(self._txn, key)
         if result is not None:
             self._known.append(Known(order, key, result.output))
         else:
-            self._tasks.append(Task(number, order, datum, key, why))
+            self._tasks.append(Task(number, order, datum, key, ASKED if forced else why()))
 
 
 def roots_of(txn: ReadTxn, inputs: Iterable[JobInput]) -> Sequence[Entry]:

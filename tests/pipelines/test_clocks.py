@@ -35,6 +35,17 @@ def test_a_clock_takes_no_repo_that_is_somebody_elses(store: Store) -> None:
     assert store.commit("data@master").get_file("/a") == b"1"
 
 
+def test_two_clocks_do_not_tick_in_one_repo(store: Store) -> None:
+    clocks = [{"cron": {"name": n, "spec": "@every 60s", "repo": "ticks"}} for n in "ab"]
+    spec = {**shell_spec("p", "data"), "input": {"cross": clocks}}
+    with pytest.raises(InvalidSpecError, match="clocks a and b would both tick in the repo ticks"):
+        store.create_pipeline(spec)
+    store.create_pipeline(clock("p"))
+    with pytest.raises(InvalidSpecError, match="clocks a and b"):
+        store.update_pipeline(spec)
+    assert [repo.name for repo in store.list_repo()] == ["p", "p_t"]
+
+
 def test_a_clock_keeps_its_repo(store: Store) -> None:
     store.create_pipeline(clock("p", repo="ticks"))
     store.update_pipeline(clock("p", repo="ticks", spec="@every 5s"))

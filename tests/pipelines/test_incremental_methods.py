@@ -81,6 +81,31 @@ def test_nothing_is_added_by_an_empty_commit(bench: Bench) -> None:
     assert (bench.output, bench.more_calls) == (b"(x)(y)+2(y)+3(y)", 1)
 
 
+def test_nothing_is_added_when_something_was_only_deleted(bench: Bench) -> None:
+    commit_files(bench.store, "x", {"/2": None})
+    bench.run()
+    assert (bench.output, bench.more_calls) == (b"(x)(y)+2(y)", 0)
+    commit_files(bench.store, "x", {"/3": "+3"})
+    bench.run()
+    assert (bench.output, bench.more_calls) == (b"(x)(y)+2(y)+3(y)", 1)
+
+
+def test_it_begins_anew_when_a_branch_was_moved_back(bench: Bench) -> None:
+    bench.store.repo("x").move_branch("master", "master^")
+    bench.run()
+    assert (bench.output, bench.more_calls) == (b"(x)(y)", 0)  # as it was done before
+    commit_files(bench.store, "x", {"/3": "+3"})
+    bench.run()
+    assert (bench.output, bench.more_calls) == (b"(x)(y)+3(y)", 1)
+    commit_files(bench.store, "x", {"/4": "+4"}, "side")
+    bench.store.repo("x").move_branch("master", "side")
+    job = bench.run()
+    assert (bench.output, bench.more_calls) == (b"+4(y)", 2)
+    (record,) = bench.store.list_datum(job.id, ran=True)
+    assert "a branch was moved" in record.why
+    assert record.why.endswith("begins anew")
+
+
 def test_a_datum_asked_to_run_again_begins_anew(bench: Bench) -> None:
     bench.store.rerun_job(bench.last.id, datums=["/2"])
     bench.run()

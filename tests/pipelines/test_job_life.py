@@ -387,6 +387,53 @@ def test_every_datum_says_why(bench: Bench) -> None:
     assert record.why == f"job {first.id} has run it already"
 
 
+def test_every_reason_is_the_true_one(bench: Bench) -> None:
+    """Data, transform, image or wish: what has made a datum run is said of that datum."""
+    bench.pipeline("p", copy, "data")
+
+    def whys() -> dict[str, str]:
+        """Of the last job, and the same of the files that its datums wrote."""
+        job = bench.run()[-1]
+        ran = {r.inputs[0].path.decode(): r.why for r in bench.store.list_datum(job.id, ran=True)}
+        for path, why in ran.items():
+            (made,) = bench.store.explain_file("p", "master", f"/{path}")
+            assert (made.datum.why, made.job and made.job.id) == (why, job.id)
+        last.append(job.id)
+        return ran
+
+    last: list[str] = []
+    commit_files(bench.store, "data", {"/a": "1", "/b": "2"})
+    nothing = "it is new: no job has put anything out before"
+    assert whys() == {"a": nothing, "b": nothing}
+    bench.store.update_pipeline(spec("p", "data", transform={"env": {"A": "b"}}))
+    transform = f"the transform (env) changed after job {last[-1]}"
+    assert whys() == {"a": transform, "b": transform}
+    bench.runner.image_digest = "another"
+    commit_files(bench.store, "data", {"/b": "3", "/c": "4"})
+    before = last[-1]
+    image = f"the image changed after job {before}"
+    assert whys() == {
+        "a": image,
+        "b": f"what it sees is not what it was in job {before}, and {image}",
+        "c": f"it is new: job {before} had nothing in its place",
+    }
+    bench.runner.image_digest = "a third"
+    bench.store.update_pipeline(spec("p", "data", transform={"env": {"A": "c"}, "user": "me"}))
+    both = f"the transform (env, user) and the image changed after job {last[-1]}"
+    assert set(whys().values()) == {both}
+    bench.store.rerun_pipeline("p", reprocess=True)
+    asked = f"it was asked to run again since job {last[-1]}, by an update"
+    assert set(whys().values()) == {asked}
+    bench.store.rerun_job(last[-1], datums=["/c"])
+    assert whys() == {"c": "it was asked to run again"}
+    bench.store.update_pipeline(
+        spec("p", "data", transform={"env": {"A": "c"}, "user": "me"}, glob="/[ab]")
+    )
+    assert whys() == {}
+    (skipped, _) = bench.store.list_datum(last[-1])
+    assert "has run it already" in skipped.why
+
+
 def test_a_file_says_who_made_it(bench: Bench) -> None:
     bench.pipeline("p", lambda call: {"/all": b"".join(copy(call).values())}, "data",
                    output_merge="append")  # fmt: skip
