@@ -201,6 +201,12 @@ class Job(msgspec.Struct, array_like=True, frozen=True):
     base: str = ""
     """The job whose datums and output this one was compared with; empty for none."""
 
+    claimed_ns: int = 0
+    """When the owner claimed it."""
+
+    ran_ns: int = 0
+    """How long those who had claimed it before ran it."""
+
     def _repr_html_(self) -> str:
         return job_html(self)
 

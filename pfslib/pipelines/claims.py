@@ -87,7 +87,11 @@ class Claim:
         with kv.write() as txn:
             job = find_job(txn, self.job.id)
             if job is not None and job.owner == self.job.owner and job.state in _CLAIMED:
-                put_job(txn, msgspec.structs.replace(job, state=JobState.CREATED, owner=""))
+                now_ns = time.time_ns()
+                free = msgspec.structs.replace(
+                    job, state=JobState.CREATED, owner="", renewed_ns=now_ns
+                )
+                put_job(txn, free)
 
     def check(self, txn: ReadTxn) -> Job:
         """The job's record as it is now; somebody may have asked for its end.
@@ -121,6 +125,8 @@ def claim_next(kv: KV, owner: str, *, without: Collection[str] = ()) -> Claim | 
             owner=owner,
             started_ns=job.started_ns or now_ns,
             renewed_ns=now_ns,
+            claimed_ns=now_ns,
+            ran_ns=job.ran_ns + max(0, job.renewed_ns - job.claimed_ns),
             counts=Counts(),
         )
         put_job(txn, job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,10 @@ class InputsLostError(MountError):
         super().__init__(f"the mount of the inputs at {path} has gone while a datum was running")
 
 
+class DatumStoppedError(Exception):
+    """The job is to end, or to be given back; the datum was not begun."""
+
+
 class DatumRun:
     """Runs the datums of one job, several at once if asked; keeps no state between them."""
 
@@ -59,6 +64,7 @@ class DatumRun:
         self._session = session
         self._trees = trees
         self._scratch = scratch
+        self._stopped = threading.Event()
 
     def run(self, task: Task) -> DatumRecord:
         """Try a datum until it succeeds or its tries are used up.
@@ -71,6 +77,7 @@ class DatumRun:
 
         Raises:
             ClaimLostError: The job belongs to another process by now.
+            DatumStoppedError: Stopped while it waited for another job's result.
             InputsLostError: What the attempt read went away under it; it counts for nothing.
             RunnerError: The runner is unable to work.
         """
@@ -91,6 +98,7 @@ class DatumRun:
 
     def stop(self) -> None:
         """Kill what runs; the runs under way return or raise."""
+        self._stopped.set()
         self._session.close()
 
     # --- before --------------------------------------------------------------------------
@@ -113,8 +121,8 @@ class DatumRun:
                     if found is None and take_lease(writing, task.key, self._claim.job):
                         found = write_input_tree(writing, task.datum, edits, self._cache)
                         hold.add(found.values())
-                if found is None:
-                    time.sleep(POLL_S)
+                if found is None and self._stopped.wait(POLL_S):
+                    raise DatumStoppedError
             yield found
         finally:
             hold.release()

@@ -7,6 +7,7 @@ copies may be made.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pfslib.commits.refs import get_commit
@@ -18,7 +19,14 @@ from pfslib.trees.export import export_tree
 from pfslib.trees.nodestore import TreeCache
 
 
-def egress(kv: KV, cache: TreeCache, claim: Claim, target: str, allowed: Path | None) -> Job:
+def egress(
+    kv: KV,
+    cache: TreeCache,
+    claim: Claim,
+    target: str,
+    allowed: Path | None,
+    check: Callable[[], None],
+) -> Job:
     """Copy the output of a job that has been published, and end the job.
 
     Args:
@@ -27,6 +35,7 @@ def egress(kv: KV, cache: TreeCache, claim: Claim, target: str, allowed: Path | 
         claim: The right to the job.
         target: The directory that the spec names; what else is in it stays.
         allowed: Below which directory copies may be made; None for nowhere.
+        check: Called now and then; what it raises leaves the copy to whoever claims the job next.
 
     Returns:
         The job: in state failure, with its output on the branch, when the copy could not be made.
@@ -36,7 +45,14 @@ def egress(kv: KV, cache: TreeCache, claim: Claim, target: str, allowed: Path | 
         try:
             with kv.read() as txn:
                 root = get_commit(txn, claim.job.output_commit).root
-                export_tree(txn, root, Path(target), cache, overwrite=True)
+                export_tree(
+                    txn,
+                    root,
+                    Path(target),
+                    cache,
+                    overwrite=True,
+                    progress=lambda _files, _bytes: check(),
+                )
         except (PfsError, OSError) as error:
             reason = f"its output could not be copied to {target}: {error}"
     state = JobState.FAILURE if reason else JobState.SUCCESS

@@ -14,7 +14,7 @@ from pfslib.model.work import Job, JobState
 from pfslib.pipelines.claims import Claim, ClaimLostError, claim_next, new_owner, running_elsewhere
 from pfslib.pipelines.crons import tick
 from pfslib.pipelines.datum_run import DatumRun, InputsLostError
-from pfslib.pipelines.execute import JobRun
+from pfslib.pipelines.execute import GivenBackError, JobRun
 from pfslib.pipelines.ledger import get_pipeline
 from pfslib.pipelines.trigger import create_jobs
 from pfslib.pipelines.workshop import ChooseRunner, ShownTrees, Workshop
@@ -63,6 +63,7 @@ class Engine:
         self._owner = new_owner()
         self._unable: dict[str, Exception] = {}
         self._mounts_lost = 0
+        self._stop = threading.Event()
 
     def run_until_idle(self) -> list[Job]:
         """Run the jobs that commits have triggered, and those that their outputs trigger.
@@ -96,8 +97,9 @@ class Engine:
     def watch(self, stop: threading.Event) -> None:
         """Run jobs as they come, and make the ticks of clocks, until told to stop.
 
-        A job that is running when that happens is ended and given back.
+        A job that is running then is given back at once, without the datums that it is at.
         """
+        self._stop = stop
         with self._workshop() as workshop:
             idle_since = tried = time.monotonic()
             while not stop.is_set():
@@ -127,6 +129,8 @@ class Engine:
                 return self._run(claim, workshop)
             except (ClaimLostError, JobNotFoundError, PipelineNotFoundError):
                 continue
+            except GivenBackError:
+                return None
             except InputsLostError as problem:
                 self._mounts_lost += 1
                 if self._mounts_lost > _MOUNTS_LOST_MAX:
@@ -158,6 +162,7 @@ class Engine:
                     pipeline,
                     session.image_digest,
                     datums,
+                    self._stop,
                     self._egress_to,
                 )
                 job = run.to_the_end()

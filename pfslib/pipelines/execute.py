@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -31,6 +32,10 @@ class _KilledError(Exception):
     """The job is to end now."""
 
 
+class GivenBackError(Exception):
+    """The job is to go on elsewhere, or later; what is done is kept."""
+
+
 class JobRun:
     """Runs one job.
 
@@ -41,6 +46,7 @@ class JobRun:
         pipeline: What to run.
         image_digest: The exact image it runs in.
         datums: Runs one datum.
+        stop: When set, the job is given up as soon as that is noticed.
         egress_to: Below which host directory outputs may be copied.
     """
 
@@ -52,8 +58,11 @@ class JobRun:
         pipeline: Pipeline,
         image_digest: str,
         datums: DatumRun,
+        stop: threading.Event,
         egress_to: Path | None = None,
     ) -> None:
+        self._began = time.monotonic()
+        self._stop = stop
         self._kv = kv
         self._cache = cache
         self._claim = claim
@@ -70,13 +79,14 @@ class JobRun:
 
         Raises:
             ClaimLostError: Another process took the job over; nothing was published by this one.
+            GivenBackError: It was told to stop; the job stays unfinished.
             RunnerError: The runner is unable to work; the job stays unfinished.
         """
         job = self._until_published()
         if job.state != JobState.EGRESSING:
             return job
         target = self._pipeline.egress
-        return egress(self._kv, self._cache, self._claim, target, self._egress_to)
+        return egress(self._kv, self._cache, self._claim, target, self._egress_to, self._check_stop)
 
     def _until_published(self) -> Job:
         if self._is_published():
@@ -187,14 +197,19 @@ class JobRun:
         with self._kv.write() as txn:
             self._claim.count(txn, **more)
 
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise GivenBackError
+
     def _check_time(self) -> None:
-        """End the job if somebody wants that, or its time is up."""
+        """End the job if somebody wants that, or its time is up: that in which somebody ran it."""
+        self._check_stop()
         with self._kv.read() as txn:
             job = self._claim.check(txn)
         if job.cancel:
             raise _KilledError("it was cancelled")
         limit_s = self._pipeline.job_timeout_s
-        if limit_s and time.time_ns() - job.started_ns > limit_s * 1e9:
+        if limit_s and job.ran_ns / 1e9 + time.monotonic() - self._began > limit_s:
             raise _KilledError(f"the job timed out after {limit_s:g} s")
 
 

@@ -6,6 +6,7 @@ mounts nor namespaces are needed.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -119,9 +120,13 @@ class _NowhereTrees:
 
 
 def run_scripted(
-    store: Store, runner: ScriptedRunner, *, egress_to: Path | None = None
+    store: Store,
+    runner: ScriptedRunner,
+    *,
+    egress_to: Path | None = None,
+    stop: threading.Event | None = None,
 ) -> list[Job]:
-    """Run all jobs of a store until none is left."""
+    """Run all jobs of a store until none is left; or, with an event to stop at, as they come."""
     engine = Engine(
         store.kv,
         store.cache,
@@ -130,4 +135,7 @@ def run_scripted(
         egress_to=egress_to,
         show=_NowhereTrees,
     )
-    return engine.run_until_idle()
+    if stop is None:
+        return engine.run_until_idle()
+    engine.watch(stop)
+    return []

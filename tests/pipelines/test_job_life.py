@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import pfslib
 from pfslib import ConflictError, InvalidSpecError, Job, Store
+from pfslib.pipelines.claims import claim_next, new_owner
 from pfslib.pipelines.crons import tick
+from pfslib.pipelines.ledger import put_job
+from pfslib.pipelines.trigger import create_jobs
+from pfslib.testing.runner_workbench import wait_until
 from pfslib.testing.scripted_runner import Call, Files, ScriptedRunner, run_scripted
 from pfslib.testing.shell_pipelines import commit_files
 
@@ -362,6 +368,69 @@ def test_a_job_of_many_short_datums_is_cancelled_in_between(bench: Bench) -> Non
     (again,) = bench.run()
     assert again.counts.skipped == job.counts.processed
     assert again.counts.processed == 100 - job.counts.processed
+
+
+@pytest.mark.parametrize("limit", [None, "300ms"])
+def test_a_job_that_waits_for_anothers_datum_ends_when_it_is_to(
+    bench: Bench, limit: str | None
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(call: Call) -> Files:
+        begun.set()
+        go.wait(20)
+        return copy(call)
+
+    bench.pipeline("p", slow, "data")
+    more = {"job_timeout": limit} if limit else {}
+    bench.store.create_pipeline({**spec("p", "data"), "pipeline": {"name": "q"}, **more})
+    commit_files(bench.store, "data", {"/a": "1"})
+    engines = [threading.Thread(target=bench.run) for _ in range(2)]
+    engines[0].start()
+    assert begun.wait(20)
+    engines[1].start()
+    try:
+        assert wait_until(lambda: bench.states()["q"] == ["running"])
+        if not limit:
+            bench.store.cancel_job(next(iter(bench.store.list_job("q"))).id)
+        assert wait_until(lambda: bench.states()["q"] == ["killed"])
+        assert bench.states()["p"] == ["running"]
+    finally:
+        go.set()
+        for engine in engines:
+            engine.join()
+    assert bench.states() == {"p": ["success"], "q": ["killed"]}
+    assert len(bench.runner.calls) == 1
+
+
+@pytest.mark.parametrize(("before_s", "state"), [(1, "success"), (9, "killed")])
+def test_a_job_may_take_so_long_while_somebody_runs_it(
+    bench: Bench, before_s: int, state: str
+) -> None:
+    """An hour ago it was begun, and left after so many seconds."""
+    hour_ns, store = 3600 * 10**9, bench.store
+
+    def slow(call: Call) -> Files:
+        time.sleep(0.6)
+        return copy(call)
+
+    bench.pipeline("p", slow, "data", job_timeout="8s")
+    commit_files(store, "data", {"/a": "1"})
+    create_jobs(store.kv)
+    claim = claim_next(store.kv, new_owner())
+    assert claim is not None
+    with store.kv.write() as txn:
+        left = msgspec.structs.replace(
+            claim.job,
+            owner="",
+            state="created",
+            started_ns=claim.job.started_ns - hour_ns,
+            claimed_ns=claim.job.claimed_ns - hour_ns,
+            renewed_ns=claim.job.claimed_ns - hour_ns + before_s * 10**9,
+        )
+        put_job(txn, left)
+    (job,) = bench.run()
+    assert job.state == state
 
 
 # --- why -------------------------------------------------------------------------------------

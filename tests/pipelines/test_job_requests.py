@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,25 @@ def test_a_job_interrupted_while_it_copied_its_output_is_given_back(
     done = run_scripted(store, runner, egress_to=tmp_path)
     assert {ended.pipeline: ended.state for ended in done} == {"p": "success", "q": "success"}
     assert (tmp_path / "out/a").read_text() == "1"
+
+
+def test_a_copy_is_left_to_the_next_run_when_a_watcher_is_stopped(
+    store: Store, tmp_path: Path
+) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("p", "data", egress={"URL": f"file://{tmp_path}/out"}))
+    commit_files(store, "data", {"/a": "1"})
+    stop = threading.Event()
+
+    def last(call: Call) -> Files:
+        stop.set()
+        return copy(call)
+
+    run_scripted(store, ScriptedRunner(store, last), egress_to=tmp_path, stop=stop)
+    assert [(job.state, job.owner) for job in store.list_job()] == [("created", "")]
+    assert not (tmp_path / "out/a").exists()
+    (job,) = run_scripted(store, ScriptedRunner(store, copy), egress_to=tmp_path)
+    assert (job.state, (tmp_path / "out/a").read_text()) == ("success", "1")
 
 
 def test_a_job_cancelled_before_its_output_is_copied_keeps_that(

@@ -103,6 +103,33 @@ def test_a_job_may_take_only_so_long(store: Store, run: Callable[[], list[Job]])
     assert processes_with(duration) == []
 
 
+def test_a_watcher_that_is_stopped_gives_its_job_back_at_once(
+    store: Store, run: Callable[[], list[Job]], tmp_path: Path
+) -> None:
+    store.create_repo("data")
+    duration = unique_duration()
+    hold = f"[ -e {tmp_path}/2 ] || {{ touch {tmp_path}/2; sleep {duration}; }}"
+    store.create_pipeline(
+        shell_spec("p", "data", "cp $data /pfs/out/", f"[ $data != /pfs/data/2 ] || {hold}")
+    )
+    commit_files(store, "data", {f"/{n}": str(n) for n in range(4)})
+    stop = threading.Event()
+    watching = threading.Thread(
+        target=lambda: store.watch(stop, runner="local", notice=lambda _: None)
+    )
+    watching.start()
+    assert wait_until((tmp_path / "2").exists, seconds=20)
+    began = time.monotonic()
+    stop.set()
+    watching.join(20)
+    assert time.monotonic() - began < 3  # a quarter of a second, and what the machine is busy with
+    assert processes_with(duration) == []
+    (job,) = store.list_job()
+    assert (job.state, job.owner) == ("created", "")
+    (job,) = run()
+    assert (job.state, job.counts.processed, job.counts.skipped) == ("success", 2, 2)
+
+
 def test_logs_are_followed_while_they_are_written(store: Store, tmp_path: Path) -> None:
     store.create_repo("data")
     go = tmp_path / "go"
