@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pfslib.api.commit import Commit
     from pfslib.api.commit_path import CommitPath
     from pfslib.api.differences import DiffEntry
+    from pfslib.api.flush_verbs import Flushed
     from pfslib.api.info import (
         BranchInfo,
         FileInfo,
@@ -116,6 +117,7 @@ _HOME = {
     "Commit": "pfslib.api.commit",
     "CommitPath": "pfslib.api.commit_path",
     "DiffEntry": "pfslib.api.differences",
+    "Flushed": "pfslib.api.flush_verbs",
     "BranchInfo": "pfslib.api.info",
     "FileInfo": "pfslib.api.info",
     "FoundCommit": "pfslib.api.info",
@@ -221,6 +223,7 @@ __all__ = [
     "Entry",
     "Exported",
     "FileInfo",
+    "Flushed",
     "FoundCommit",
     "FsckReport",
     "GcReport",

@@ -30,6 +30,10 @@ _log = logging.getLogger("pfslib")
 _PAGE = 64
 
 
+def _log_unable(pipeline: str, error: Exception) -> None:
+    _log.warning("the jobs of pipeline %s wait: %s", pipeline, error)
+
+
 class JobVerbs:
     """Jobs and datums of a store."""
 
@@ -80,21 +84,26 @@ class JobVerbs:
         runner: str | Runner = "auto",
         progress: Callable[[Job], None] | None = None,
         notice: Callable[[str], None] | None = None,
+        unable: Callable[[str, Exception], None] | None = None,
         egress_to: Path | None = None,
     ) -> None:
         """Run jobs as commits trigger them, and make the ticks of cron inputs, until told to stop.
 
         Several processes may watch one store: each job is run by one of them, and goes on in
-        another when that one dies.
+        another when that one dies. Ends within a second or so: a job under way is given back, what
+        it has done is kept.
 
         Args:
             stop: Set it, from another thread or a signal handler, to end this.
             runner: As of `run`.
             progress: Told each job when it starts and when it ends.
             notice: As of `run`.
+            unable: Told once of each pipeline whose runner cannot work here, and why; logged if
+                None. It is tried again every ten seconds.
             egress_to: As of `run`.
         """
-        self._engine(runner, progress, notice, None, egress_to).watch(stop)
+        engine = self._engine(runner, progress, notice, unable or _log_unable, egress_to)
+        engine.watch(stop)
 
     def _engine(
         self,

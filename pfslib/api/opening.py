@@ -29,7 +29,11 @@ def init(path: str | os.PathLike[str]) -> Store:
 
 
 def open(  # noqa: A001
-    path: str | os.PathLike[str] | None = None, *, create: bool = False, accept_loss: bool = False
+    path: str | os.PathLike[str] | None = None,
+    *,
+    create: bool = False,
+    accept_loss: bool = False,
+    autorun: bool = False,
 ) -> Store:
     """Open a store.
 
@@ -39,6 +43,8 @@ def open(  # noqa: A001
         create: Make the store when nothing is there yet.
         accept_loss: Go on with what can be read when the last commits are missing because the disk
             has lost them, or an older data file was put in place; without it that is an error.
+        autorun: Run jobs as commits trigger them, and make clocks tick, by threads of this process
+            and until the store is closed, as `Store.watch` does. What goes wrong is logged.
 
     Raises:
         StoreNotFoundError: No store there; a mistyped path never makes a new one.
@@ -51,8 +57,9 @@ def open(  # noqa: A001
     directory = locate_store(path, os.environ)
     if create and not (directory.is_dir() and any(directory.iterdir())):
         with suppress(AlreadyExistsError):  # another process was faster: open its store
-            return init(directory)
-    return Store(check_store(directory, STORE_PARAMETERS), accept_loss=accept_loss)
+            create_store(directory, STORE_PARAMETERS)
+    made = check_store(directory, STORE_PARAMETERS)
+    return Store(made, accept_loss=accept_loss, autorun=autorun)
 
 
 def recover(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from pfslib.api.autorun import Autorun
 from pfslib.api.commit import Commit
 from pfslib.api.data import Data
 from pfslib.api.display_verbs import DisplayVerbs
@@ -57,7 +59,22 @@ class Store(
 
     Attributes:
         path: The store's directory.
+        autorun: Whether jobs are run in the background while it is open.
     """
+
+    def __init__(self, path: Path, *, accept_loss: bool = False, autorun: bool = False) -> None:
+        super().__init__(path, accept_loss=accept_loss)
+        self.autorun = autorun
+        self._background = Autorun(self, partial(Store, path)) if autorun else None
+
+    def close(self) -> None:
+        """Give the store back; its handles raise StoreClosedError from then on. Idempotent.
+
+        With `autorun`, what is being run is given back first, for whoever runs jobs next.
+        """
+        if self._background is not None:
+            self._background.close()
+        super().close()
 
     def backup(self, target: str | os.PathLike[str]) -> Path:
         """Copy the whole store, as it is at one moment, while others go on writing it.

@@ -54,6 +54,7 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
         "list-commit": Place("commits", "List the commits of a repo, or of one branch."),
         "inspect-commit": Place("commits", "Show one commit."),
         "wait-commit": Place("lineage", "Wait until a commit is finished, and print its id."),
+        "flush-commit": Place("lineage", "Wait until all that follows from a commit is over."),
         "find-commit": Place("lineage", "List the commits that changed a file or directory."),
         "list-provenance": Place("lineage", "List the commits that a commit was made from."),
         "list-subvenance": Place("lineage", "List the commits that were made from a commit."),
@@ -128,5 +129,10 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
 
 COMMANDS: Final = {name: place for section in SECTIONS.values() for name, place in section.items()}
 
-ALIASES: Final = {"diff": "diff-file", "find-file": "find-commit"}
+ALIASES: Final = {
+    "diff": "diff-file",
+    "find-file": "find-commit",
+    "flush-job": "flush-commit",
+    "wait-job": "flush-commit",
+}
 """Other names, which no list shows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import click
@@ -36,7 +36,7 @@ def run(session: Session, *, watch: bool) -> None:
             return
         jobs = run_jobs(session, store)
         if jobs or session.as_json:
-            show_list(session, jobs, _HEADER, _row_at(datetime.now(UTC)), job_document)
+            show_jobs(session, jobs)
         else:
             whisper("no job was waiting")
         exit_if_failed(jobs)
@@ -51,8 +51,12 @@ def list_job(session: Session, pipeline: str) -> None:
     OUTPUT is the commit where the output of the job is, or will be.
     """
     with session.open() as store:
-        jobs = store.list_job(pipeline)
-        show_list(session, jobs, _HEADER, _row_at(datetime.now(UTC)), job_document)
+        show_jobs(session, store.list_job(pipeline))
+
+
+def show_jobs(session: Session, jobs: Iterable[Job]) -> None:
+    """List jobs as `list-job` does."""
+    show_list(session, jobs, _HEADER, _row_at(datetime.now(UTC)), job_document)
 
 
 def _row_at(now: datetime) -> Callable[[Job], Sequence[str]]:

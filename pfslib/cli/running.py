@@ -112,6 +112,21 @@ def run_jobs(
     )
 
 
+def flush_jobs(
+    session: Session, store: Store, reference: str, timeout_s: float | None
+) -> Sequence[Job]:
+    """Wait for all jobs that follow from a commit; run those that wait, unless they are left."""
+    return store.flush(
+        reference,
+        run=not session.no_run,
+        timeout_s=timeout_s,
+        runner=session.runner,
+        progress=lambda job: whisper(_progress(job)),
+        notice=lambda sentence: say(f"pfs: {sentence}"),
+        egress_to=_egress_to(),
+    ).jobs
+
+
 def exit_if_failed(jobs: Sequence[Job], comfort: str = "") -> None:
     """Complain of each job that failed, then exit with 3; return if none did."""
     failed = [job for job in jobs if job.reason]
@@ -141,6 +156,7 @@ def watch_jobs(session: Session, store: Store) -> None:
         runner=session.runner,
         progress=lambda job: whisper(_progress(job)),
         notice=lambda sentence: say(f"pfs: {sentence}"),
+        unable=lambda pipeline, error: say(f"pfs: the jobs of pipeline {pipeline} wait: {error}"),
         egress_to=_egress_to(),
     )
 

@@ -64,6 +64,7 @@ class Engine:
         self._unable: dict[str, Exception] = {}
         self._mounts_lost = 0
         self._stop = threading.Event()
+        self._told: set[tuple[str, str]] = set()
 
     def run_until_idle(self) -> list[Job]:
         """Run the jobs that commits have triggered, and those that their outputs trigger.
@@ -97,7 +98,8 @@ class Engine:
     def watch(self, stop: threading.Event) -> None:
         """Run jobs as they come, and make the ticks of clocks, until told to stop.
 
-        A job that is running then is given back at once, without the datums that it is at.
+        A job that is running then is given back at once, without the datums that it is at. Of a
+        pipeline whose runner is not able to work somebody is told once, and it is tried again.
         """
         self._stop = stop
         with self._workshop() as workshop:
@@ -106,6 +108,7 @@ class Engine:
                 if self._step(workshop) is not None:
                     idle_since = time.monotonic()
                     continue
+                self._mention_unable()
                 now = time.monotonic()
                 if self._unable and now - tried > _TRY_AGAIN_S:
                     self._unable.clear()
@@ -114,6 +117,12 @@ class Engine:
                     workshop.start_over()
                     idle_since = now
                 stop.wait(_POLL_S)
+
+    def _mention_unable(self) -> None:
+        for pipeline, error in self._unable.items():
+            if self._tell_unable is not None and (pipeline, str(error)) not in self._told:
+                self._told.add((pipeline, str(error)))
+                self._tell_unable(pipeline, error)
 
     def _workshop(self) -> Workshop:
         if self._show is None:

@@ -32,7 +32,7 @@ def create_jobs(kv: KV) -> int:
     created = 0
     while True:
         with kv.read() as txn:
-            if next(read_moves(txn, _cursor(txn)), None) is None:
+            if is_up_to_date(txn):
                 return created
         with kv.write() as txn:
             cursor = _cursor(txn)
@@ -43,6 +43,11 @@ def create_jobs(kv: KV) -> int:
                 heads.move(move)
                 created += _follow(txn, following - 1, move, heads)
             txn.put(Table.META, _CURSOR, number_key(cursor))
+
+
+def is_up_to_date(txn: ReadTxn) -> bool:
+    """Whether the jobs of all head moves have been created."""
+    return next(read_moves(txn, _cursor(txn)), None) is None
 
 
 def create_jobs_of_pipeline(txn: WriteTxn, pipeline: Pipeline, *, history: bool) -> None:

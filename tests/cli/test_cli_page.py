@@ -30,7 +30,7 @@ ROW = re.compile(r"^\| `([\w-]+)` \| (.*?) \| (?:(lines of) )?(\w+) \|$", re.MUL
 JSON_OF = {name: (bool(lines), shape) for name, _, lines, shape in ROW.findall(PAGE)}
 
 THAT_RUN_OR_MOUNT = {
-    *("run", "get-logs", "list-provenance", "list-subvenance"),
+    *("run", "get-logs", "list-provenance", "list-subvenance", "flush-commit"),
     *("list-datum", "explain-job", "explain-file"),
     *("mount", "list-mount", "unmount", "commit"),
 }
@@ -233,6 +233,7 @@ def test_commands_that_run_or_mount_print_what_the_page_shows(said, pfs, tmp_pat
     said("list-datum", job)
     said("explain-job", job)
     said("explain-file", "copy", "master", "/one.txt")
+    said("flush-commit", "data", "master")
     said("list-provenance", "copy", "master")
     said("list-subvenance", "data", "master")
     said("inspect-commit", "data", "master")

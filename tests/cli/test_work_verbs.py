@@ -72,6 +72,19 @@ def test_what_has_no_data_yet_has_no_datums(store: Path, pfs, call) -> None:
     assert pfs("list-datum", "-f", "-", "--json", stdin=spec("p", "data")).json_lines == []
 
 
+def test_all_that_follows_from_a_commit_is_waited_for(store: Path, pfs, call) -> None:
+    pfs("create-repo", "data")
+    pfs("create-pipeline", stdin=spec("p", "data"))
+    pfs("put-file", "data", "master", "/a", "-c", "--no-run", stdin=b"x")
+    late = call("wait", "job", "data@master", "--no-run", "--timeout", "0.01")
+    assert late.code == 11
+    assert "1 of the jobs that follow are not over" in late.stderr
+    (job,) = pfs("flush", "commit", "data@master", "--json").json_lines
+    assert (job["pipeline"], job["state"]) == ("p", "success")
+    assert job["id"] in pfs("flush", "job", "data@master").stdout.decode()
+    assert pfs("flush-commit", "p", "master", "--json").json_lines == []
+
+
 def test_a_job_is_explained(store: Path, pfs) -> None:
     pfs("create-repo", "data")
     pfs("create-pipeline", stdin=spec("p", "data"))
@@ -83,6 +96,8 @@ def test_a_job_is_explained(store: Path, pfs) -> None:
     assert "it is new" in explained
     made = pfs("explain", "file", "p@master:/b", "--json").json_lines
     assert [row["datum"]["inputs"][0]["path"] for row in made] == ["/b"]
+    assert "it is new" in made[0]["datum"]["why"]
+    assert "it is new" in pfs("explain", "file", "p@master:/b").stdout.decode()
     assert "no datum wrote /a" in pfs("explain", "file", "data@master:/a").stderr
     states = [row["state"] for row in pfs("list-datum", job, "--json").json_lines]
     assert states == ["skipped", "processed"]

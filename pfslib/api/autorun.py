@@ -1,0 +1,71 @@
+"""Pipelines run in the background, by a thread of this process, while a store is open."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pfslib.model.errors import PfsError
+
+if TYPE_CHECKING:
+    from pfslib.api.store import Store
+
+_log = logging.getLogger("pfslib")
+_AFTER_ERROR_S = 1.0
+
+
+class Autorun:
+    """Runs the jobs of a store as they come, and makes its clocks tick, until closed.
+
+    Args:
+        store: The store. It ends, too, when that is not referred to any more, and with the main
+            thread.
+        reopen: Opens the store anew, for the thread alone: it must not keep the other one alive.
+    """
+
+    def __init__(self, store: Store, reopen: Callable[[], Store]) -> None:
+        self._stop = _Stop()
+        forgotten = weakref.finalize(store, self._stop.set)
+        forgotten.atexit = False
+        # Not a daemon: at the end of the process it gives its job back, and takes its mount away.
+        self._thread = threading.Thread(
+            target=_work, args=(reopen, self._stop), name="pfs-autorun", daemon=False
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Give back what is being run, and wait until that is done: a second or so. Idempotent."""
+        self._stop.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+
+class _Stop(threading.Event):
+    """An event without a lock: a finalizer, which may interrupt anything, sets it."""
+
+    _is_set = False
+
+    def is_set(self) -> bool:
+        return self._is_set or not threading.main_thread().is_alive()
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def wait(self, timeout: float | None = None) -> bool:
+        time.sleep(timeout or 0)
+        return self.is_set()
+
+
+def _work(reopen: Callable[[], Store], stop: threading.Event) -> None:
+    with reopen() as store:
+        while not stop.is_set():
+            try:
+                store.watch(stop)
+            except (PfsError, OSError) as error:
+                # The disk may be full, or another writer be at it for long: that passes.
+                _log.warning("jobs are not run for a moment: %s", error)
+                stop.wait(_AFTER_ERROR_S)
