@@ -150,6 +150,7 @@ def _remove(txn: WriteTxn, commit: Commit) -> None:
     position = name_prefix(commit.repo, commit.branch) + number_key(commit.number)
     txn.delete(Table.POSITIONS, position)
     txn.delete(Table.COMMITS, key)
+    txn.delete(Table.WORKS, key)
     for source in commit.provenance:
         txn.delete(Table.SUBVENANCE, id_key(source.id) + key)
     for edge, _ in list(txn.scan(Table.SUBVENANCE, prefix=key)):

@@ -110,6 +110,7 @@ def delete_repo(txn: WriteTxn, name: str, *, force: bool = False) -> None:
     for key, commit_id in list(txn.scan(Table.POSITIONS, prefix=name_prefix(name))):
         txn.delete(Table.POSITIONS, key)
         txn.delete(Table.COMMITS, commit_id)
+        txn.delete(Table.WORKS, commit_id)
         for edge, _ in list(txn.scan(Table.SUBVENANCE, prefix=commit_id)):
             txn.delete(Table.SUBVENANCE, edge)
     txn.delete(Table.REPOS, name_key(name))

@@ -83,6 +83,9 @@ def _check_datums(findings: Findings) -> None:
     for key, work in findings.records(Table.WORKS, Work):
         if not findings.has(Table.JOBS, id_key(work.job)):
             findings.add("work", f"output {key.hex()} was made by job {work.job}, which is missing")
+        if not findings.has(Table.COMMITS, key):
+            what = f"how output {key.hex()} came about is kept, but it is gone: gc forgets that"
+            findings.add("work", what)
     for _ in findings.records(Table.LEASES, Lease):
         pass
     for key, _ in findings.rows(Table.LOGS):

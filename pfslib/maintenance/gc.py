@@ -145,6 +145,7 @@ def collect(
         abandoned = _list_abandoned(kv)
         if not dry_run:
             _discard(kv, abandoned)
+            _forget_works(kv)
         try:
             report = _Collection(kv, sweep, progress).run(dry_run=dry_run)
         except CorruptionError as error:
@@ -280,6 +281,18 @@ def _discard(kv: KV, abandoned: Iterable[OpenCommit]) -> None:
     for commit in abandoned:
         with kv.write() as txn:
             discard(txn, commit)
+
+
+def _forget_works(kv: KV) -> None:
+    """Forget how outputs came about that are gone, of a time when dropping them left that."""
+    keys = [key for key, _ in ShortReads(kv).scan(Table.WORKS)]
+    for batch in _batches(iter(keys)):
+        with kv.read() as txn:
+            gone = [key for key in batch if txn.get(Table.COMMITS, key) is None]
+        if gone:
+            with kv.write() as writing:
+                for key in gone:
+                    writing.delete(Table.WORKS, key)
 
 
 def _batches(items: Iterator[ItemT]) -> Iterator[list[ItemT]]:

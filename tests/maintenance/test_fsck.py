@@ -169,6 +169,11 @@ def job_out_of_order(txn: WriteTxn) -> None:
     txn.delete(Table.JOB_ORDER, number_key(job.number))
 
 
+def work_of_no_commit(txn: WriteTxn) -> None:
+    _, value = first(txn, Table.WORKS)
+    txn.put(Table.WORKS, b"\6" * 16, value)
+
+
 def datum_of_no_job(txn: WriteTxn) -> None:
     _, value = first(txn, Table.JOB_DATUMS)
     txn.put(Table.JOB_DATUMS, b"\5" * 16 + number_key(0), value)
@@ -339,6 +344,7 @@ BREAKS: dict[Callable[[WriteTxn], None], str] = {
     finished_job_in_the_queue: "job .* is finished, and still in the queue",
     waiting_job_not_in_the_queue: "job .* is not finished, and not in the queue",
     job_out_of_order: "job .* is not in its place \\d of the order",
+    work_of_no_commit: "how output 0606.* came about is kept, but it is gone",
     datum_of_no_job: "a datum belongs to job 0505.*, which is missing",
     pipeline_without_repo: "pipeline copies: its output repo is missing",
     names_out_of_order: "its names are not in order",
