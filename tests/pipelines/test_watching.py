@@ -53,16 +53,24 @@ def test_three_watchers_run_each_datum_once_and_take_over_from_a_killed_one(
     hold = f"[ -e {tmp_path}/second ] || {{ touch {tmp_path}/second; sleep 60; }}"
     store.create_pipeline(shell_spec("slow", "data", hold))
     running = [watchers() for _ in range(3)]
-    commit_files(store, "data", {f"/{n}": str(n) for n in range(6)})
+    for first in (0, 2, 4):
+        commit_files(store, "data", {f"/{n}": str(n) for n in (first, first + 1)})
     assert wait_until((tmp_path / "second").exists, seconds=20)
-    slow = next(job for job in store.list_job() if job.pipeline == "slow")
+    slow = next(job for job in store.list_job("slow") if job.started_ns)
     victim = next(p for p in running if is_owner(store, slow.id, p.pid))
     victim.send_signal(signal.SIGKILL)
     victim.wait()
     began = time.monotonic()
-    assert wait_until(finished(store, 3), seconds=30)
+    assert wait_until(finished(store, 9), seconds=30)
     assert time.monotonic() - began < 10
     assert {job.state for job in store.list_job()} == {JobState.SUCCESS}
+    for name in ("p", "q", "slow"):  # each commit has one job, in the order of the commits
+        numbers = [job.number for job in store.list_job(name)]
+        assert numbers == sorted(numbers, reverse=True)
+        assert [c.message for c in store.list_commit(name)] == [
+            f"job {job.id}" for job in reversed(list(store.list_job(name)))
+        ]
+    assert [c.files for c in store.list_commit("p")] == [2, 4, 6]
     assert {mark.read_text().count("\n") for mark in marks.iterdir()} == {1}
     assert len(list(marks.iterdir())) == 6
 
