@@ -18,6 +18,7 @@ from pfslib.model.history import Commit, HeadMoved
 from pfslib.model.inputs import Input
 from pfslib.model.work import JobInput, Pipeline
 from pfslib.pipelines.branch_triggers import fired_commit
+from pfslib.pipelines.ledger import find_pipeline
 from pfslib.pipelines.works import find_work
 
 _Sources = Mapping[tuple[str, str], Commit]
@@ -113,10 +114,11 @@ def _matching(
     elif head is not None and (item.repo, branch) in chosen:
         return chosen[item.repo, branch]  # what another of them was made from
     for commit in _ancestors(txn, head):
-        match = _compare(_sources(txn, commit, branch), chosen)
+        sources = _sources(txn, commit, branch)
+        match = _compare(sources, chosen)
         if match == 0:
             return commit
-        if match < 0:
+        if match < 0 or (commit is head and _is_to_come(txn, item.repo, sources, chosen, heads)):
             break
     for commit in _failed_outputs(txn, item.repo):
         sources = _sources(txn, commit, branch)
@@ -126,6 +128,15 @@ def _matching(
         if match < 0:
             break
     return None
+
+
+def _is_to_come(txn: ReadTxn, repo: str, sources: _Sources, chosen: _Sources, heads: Heads) -> bool:
+    """Whether a pipeline is still to follow a branch that was moved back to what was chosen."""
+    return find_pipeline(txn, repo) is not None and any(
+        heads.find(*place) == chosen[place]
+        for place in sources.keys() & chosen.keys()
+        if sources[place].id != chosen[place].id
+    )
 
 
 def _ancestors(txn: ReadTxn, commit: Commit | None) -> Iterator[Commit]:

@@ -154,6 +154,21 @@ def test_an_output_follows_a_branch_that_is_moved_back(bench: Bench) -> None:
     assert bench.store.fsck().clean
 
 
+def test_a_join_follows_a_branch_that_is_moved_back_once(bench: Bench) -> None:
+    for name in ("left", "right"):
+        bench.pipeline(name, copy, "data")
+    bench.pipeline("both", glue, "left", "data", "right")
+    ids = [commit_files(bench.store, "data", {"/a": text}) for text in "123"]
+    bench.run()
+    bench.store.repo("data").move_branch("master", ids[0])
+    bench.run()
+    for moved_to in (ids[2], ids[1]):  # faster than it can be followed
+        bench.store.repo("data").move_branch("master", moved_to)
+    bench.run()
+    outputs = [[f.path for f in c.list_file()] for c in bench.store.list_commit("both")]
+    assert outputs == [[f"/{n}+{n}+{n}"] for n in "123132"]
+
+
 def test_two_branches_of_one_repo_are_two_inputs(bench: Bench) -> None:
     sides = [
         {"pfs": {"repo": "data", "branch": branch, "glob": "/*", "name": branch}}
