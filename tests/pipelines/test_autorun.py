@@ -85,6 +85,29 @@ def test_flush_runs_what_waits(store: Store) -> None:
 
 @pytest.mark.mount
 @pytest.mark.sandbox
+def test_a_watcher_says_once_which_pipelines_wait_for_a_runner(store: Store) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("q", "data", "true", transform={"user": "somebody"}))
+    commit_files(store, "data", {"/a": "1"})
+    stop, told = threading.Event(), list[str]()
+    watching = threading.Thread(
+        target=store.watch,
+        args=(stop,),
+        kwargs={"runner": "local", "unable": lambda name, error: told.append(f"{name}: {error}")},
+    )
+    watching.start()
+    assert wait_until(lambda: bool(told), seconds=20)
+    commit_files(store, "data", {"/a": "2"})
+    time.sleep(0.2)
+    stop.set()
+    watching.join()
+    (sentence,) = told
+    assert sentence.startswith("q: the local sandbox runs commands as you, not as somebody")
+    assert {job.state for job in store.list_job()} == {"created"}
+
+
+@pytest.mark.mount
+@pytest.mark.sandbox
 def test_jobs_run_by_themselves_while_the_store_is_open(tmp_path: Path) -> None:
     duration = unique_duration()
     with pfslib.open(tmp_path / "s", create=True, autorun=True) as store:
