@@ -16,9 +16,7 @@ from pfslib.pipelines.works import WorkTree
 
 ASKED: Final = "it was asked to run again"
 NO_OUTPUT: Final = "it is new: no job has put anything out before"
-NO_RECORD: Final = (
-    "it is not known how the output before was made: no job made it, or it was deleted"
-)
+NO_RECORD: Final = "it is not known what made the output before: no job, or one that was deleted"
 EVERY_JOB: Final = "the spec wants every job to run all of its datums"
 
 _TRANSFORM: Final = (

@@ -517,6 +517,11 @@ def test_every_reason_is_the_true_one(bench: Bench) -> None:
     assert whys() == {}
     (skipped, _) = bench.store.list_datum(last[-1])
     assert "has run it already" in skipped.why
+    bench.store.delete_job(last[-1])
+    commit_files(bench.store, "data", {"/b": "5"})
+    assert whys() == {
+        "b": "it is not known what made the output before: no job, or one that was deleted"
+    }
 
 
 def test_a_file_says_who_made_it(bench: Bench) -> None:
