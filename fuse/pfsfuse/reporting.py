@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import syslog
+from select import POLLOUT, poll
 from typing import Final
 
+from pfsfuse.log_queue import QueuedLog
 from pfslib import PfsError
 
 _STDERR: Final = 2
+
+_LAST_WORDS_S: Final = 0.2
+"""How long a server that ends waits for somebody to read its log."""
 
 
 class Reports:
@@ -27,7 +32,7 @@ class Reports:
         self._report_fd = report_fd
         self._log_fd = log_fd
         self._name = name
-        self._is_up = False
+        self._log: QueuedLog | None = None
         self._send(f"{os.getpid()}\n")
 
     def ready(self) -> bool:
@@ -37,12 +42,11 @@ class Reports:
             Whether anybody still wanted to know.
         """
         self._open_log()
-        self._is_up = True
         return self._send("ready\n")
 
     def failed(self, error: PfsError) -> None:
         """Say in a sentence why the mount is not up, or, if it was, put that in the log."""
-        if self._is_up:
+        if self._log is not None:
             logging.getLogger("pfsfuse").error("%s", error)
             return
         hint = f"hint: {error.hint}\n" if error.hint else ""
@@ -55,22 +59,35 @@ class Reports:
             return False
         return True
 
+    def close(self) -> None:
+        """Let the last lines of the log be read, though not for long."""
+        if self._log is not None:
+            self._log.drain(_LAST_WORDS_S)
+
     def _open_log(self) -> None:
-        handler: logging.Handler
         if self._log_fd is None:
-            handler = _SyslogHandler()
             self._log_fd = os.open(os.devnull, os.O_WRONLY)
+            self._log = QueuedLog(_to_syslog)
         else:
-            handler = logging.StreamHandler()
+            self._log = QueuedLog(_to_stderr)
         if self._log_fd != _STDERR:
             os.dup2(self._log_fd, _STDERR)
             os.close(self._log_fd)
-        handler.setFormatter(logging.Formatter(f"pfs mount {self._name}: %(message)s"))
-        logging.getLogger().addHandler(handler)
+        self._log.setFormatter(logging.Formatter(f"pfs mount {self._name}: %(message)s"))
+        logging.getLogger().addHandler(self._log)
 
 
-class _SyslogHandler(logging.Handler):
+def _to_syslog(line: str) -> None:
     """The syslog of the C library: quietly nothing where no syslog runs."""
+    syslog.syslog(syslog.LOG_ERR, line)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        syslog.syslog(syslog.LOG_ERR, self.format(record))
+
+def _to_stderr(line: str) -> None:
+    data = f"{line}\n".encode()
+    while data:
+        try:
+            data = data[os.write(_STDERR, data) :]
+        except BlockingIOError:  # somebody has made the owner's pipe non-blocking
+            waiting = poll()
+            waiting.register(_STDERR, POLLOUT)
+            waiting.poll()

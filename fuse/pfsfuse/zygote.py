@@ -64,7 +64,6 @@ class Zygote:
             os.setsid()
             code = _serve(settings, *descriptors)
         finally:
-            sys.stderr.flush()
             # The thread that serves may be stuck in a request that is never answered.
             os._exit(code)
 
@@ -78,4 +77,6 @@ def _serve(settings: Settings, report: int, errors: int, log: int | None = None)
     except PfsError as error:
         reports.failed(error)
         return 1
+    finally:
+        reports.close()
     return 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +14,12 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+import pfslib
 from pfslib.mounts import mount_zygote
 from pfslib.mounts.mountinfo import find_mount
 from pfslib.testing.runner_workbench import is_running, wait_until
@@ -26,14 +30,17 @@ pytestmark = pytest.mark.mount
 class Server:
     """A server ordered by hand."""
 
-    def __init__(self, settings: dict[str, object], *, listen: bool = True) -> None:
+    def __init__(
+        self, settings: dict[str, object], *, listen: bool = True, log: int | None = None
+    ) -> None:
         report, theirs = os.pipe()
         self.report: int | None = report
         if not listen:
             self.close()
         with tempfile.TemporaryFile() as errors:
             order = msgspec.msgpack.encode(settings)
-            mount_zygote.order(order, [theirs, errors.fileno()])
+            logs = [log] if log is not None else []
+            mount_zygote.order(order, [theirs, errors.fileno(), *logs])
         os.close(theirs)
         if listen:
             self.pid = int(self.answer())
@@ -68,8 +75,8 @@ def settings(source, mountpoint: Path) -> dict[str, object]:
 def start() -> Iterator[Callable[..., Server]]:
     started: list[Server] = []
 
-    def start(settings: dict[str, object], *, listen: bool = True) -> Server:
-        started.append(Server(settings, listen=listen))
+    def start(settings: dict[str, object], **options: Any) -> Server:
+        started.append(Server(settings, **options))
         return started[-1]
 
     yield start
@@ -135,6 +142,39 @@ def test_detached_server_spares_what_is_mounted_in_its_place(
     first.wait()
     os.close(file)
     assert (mountpoint / "run.sh").exists()
+
+
+def test_a_log_that_nobody_reads_holds_nobody_up(
+    start, settings, mountpoint: Path, tmp_path: Path
+) -> None:
+    """Neither the readers of the mount, nor the server when it is to end."""
+    with pfslib.init(tmp_path / "store") as store:
+        with store.create_repo("r").commit() as making:
+            making.put_file("/hurt", b"x")
+        root = making.commit.tree.root.node.hex()
+    unread, log = os.pipe()
+    os.set_blocking(log, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(log, bytes(4096))
+    os.set_blocking(log, True)
+    server = start({**settings, "store": str(tmp_path / "store"), "view": "store"}, log=log)
+    assert server.answer() == "ready\n"
+    shutil.rmtree(tmp_path / "store")  # nothing can be kept from gc any more, and that is logged
+    code = """if True:
+        import os, sys
+        for name in sys.argv[2:]:
+            try: os.stat(sys.argv[1] + "/r/" + name)
+            except OSError as error: print(error.errno)
+    """
+    names = ["master", making.commit.id, root]
+    command = [sys.executable, "-c", code, mountpoint, *names]
+    said = subprocess.check_output(command, timeout=5).split()
+    assert said == [b"%d" % number for number in (errno.EIO, errno.EIO, errno.ENOENT)]
+    server.terminate()
+    assert wait_until(lambda: not is_running(server.pid))
+    for fd in (unread, log):
+        os.close(fd)
 
 
 def test_zygote_that_was_killed_is_replaced(start, settings, mountpoint: Path) -> None:

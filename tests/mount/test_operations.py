@@ -6,6 +6,7 @@ import errno
 import logging
 import stat
 from collections.abc import Iterator
+from threading import Event
 
 import pytest
 
@@ -14,6 +15,7 @@ from pfsfuse.errnos import Refusal, errno_of
 from pfsfuse.inode_table import InodeTable
 from pfsfuse.inodes import Inode
 from pfsfuse.listings import Listings
+from pfsfuse.log_queue import QueuedLog
 from pfsfuse.operations import Operations
 from pfsfuse.views import ShownTree, open_view
 from pfslib import (
@@ -354,3 +356,22 @@ def test_a_listing_goes_on_where_it_stopped(operations: Operations, tree: TreeIn
     elsewhere = listings.take(operations.top, 2)
     assert next(elsewhere).entry.name == sorted(tree.contents)[2]
     assert first.entry.name == min(tree.contents)
+
+
+def test_a_log_that_cannot_be_written_loses_lines_by_count() -> None:
+    blocked, written = Event(), []
+
+    def write(line: str) -> None:
+        assert blocked.wait(10)
+        written.append(line)
+
+    log = QueuedLog(write)
+    for number in range(2000):
+        log.emit(logging.makeLogRecord({"msg": f"line {number}"}))
+    assert not log.drain(0.01)
+    blocked.set()
+    assert log.drain(10)
+    assert written[:2] == ["line 0", "line 1"]
+    lost = 2000 - (len(written) - 1)
+    assert 0 < lost < 1100
+    assert written[-1] == f"{lost} more lines were lost, since nobody read the log"
