@@ -86,8 +86,11 @@ class Shown(Protocol):
         """
         ...
 
-    def children(self, directory: Inode, /) -> Iterator[Inode]:
-        """All of a directory, in byte order of name."""
+    def children(self, directory: Inode, position: int = 0, /) -> Iterator[Inode]:
+        """All of a directory, in byte order of name, from some position on.
+
+        Cost: of a final one, next to nothing for what is left out.
+        """
         ...
 
     def total(self, top: Inode, /) -> Entry:

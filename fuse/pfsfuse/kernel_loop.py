@@ -23,7 +23,7 @@ from pfsfuse.attributes import BLOCK, MODES, attributes_of
 from pfsfuse.errnos import Refusal, errno_of
 from pfsfuse.inode_table import InodeTable
 from pfsfuse.inodes import Inode
-from pfsfuse.listings import Listings
+from pfsfuse.listings import Listings, OpenedListings
 from pfsfuse.operations import NAME_MAX, Operations
 from pfslib import MountError, NotFoundError
 
@@ -94,6 +94,7 @@ class KernelLoop:
         self._on_live = on_live
         self._inodes = InodeTable(operations.top)
         self._listings = Listings(operations.children)
+        self._opened = OpenedListings()
         self._looked_up = False
         """Whether a name was looked up that a listing had told without its attributes."""
 
@@ -109,7 +110,7 @@ class KernelLoop:
             Op.READDIR: self._readdir,
             Op.READDIRPLUS: self._readdirplus,
             Op.OPENDIR: self._opendir,
-            Op.RELEASEDIR: lambda _node, _data: b"",
+            Op.RELEASEDIR: self._releasedir,
             Op.STATFS: self._statfs,
             Op.GETXATTR: self._getxattr,
             Op.LISTXATTR: self._listxattr,
@@ -241,64 +242,86 @@ class KernelLoop:
         """
         if self._operations.top.shown.is_final and self._may_skip_opendir:
             raise Refusal(errno.ENOSYS)
-        is_final = self._inodes[node].shown.is_final
-        return abi.OPEN_OUT.pack(0, Open.KEEP_CACHE | Open.CACHE_DIR if is_final else 0, 0)
+        if self._inodes[node].shown.is_final:
+            return abi.OPEN_OUT.pack(0, Open.KEEP_CACHE | Open.CACHE_DIR, 0)
+        return abi.OPEN_OUT.pack(self._opened.open(), 0, 0)
+
+    def _releasedir(self, _node: int, data: bytes) -> bytes:
+        handle, *_ = abi.READ_IN.unpack_from(data)
+        self._opened.close(handle)
+        return b""
 
     def _readdir(self, node: int, data: bytes) -> bytes:
-        return self._list(node, data, None)
+        directory = self._inodes[node]
+        if not directory.shown.is_final:
+            return self._list_changing(directory, data, b"")
+        return self._list(directory, data, None)
 
     def _readdirplus(self, node: int, data: bytes) -> bytes:
         directory = self._inodes[node]
-        if self._looked_up and directory.shown.is_final:
-            return self._list(node, data, self._attributes_of)
+        if not directory.shown.is_final:
+            return self._list_changing(directory, data, _NO_ATTRIBUTES)
+        if self._looked_up:
+            return self._list(directory, data, self._attributes_of)
         directory.was_listed = True
-        return self._list(node, data, _no_attributes)
+        return self._list(directory, data, _no_attributes)
 
-    def _list(self, node: int, data: bytes, attributes: Callable[[Inode], bytes] | None) -> bytes:
+    def _list(
+        self, directory: Inode, data: bytes, attributes: Callable[[Inode], bytes] | None
+    ) -> bytes:
         """Rows of a listing, as many as there is room for.
 
         Args:
-            node: The directory.
+            directory: What to list.
             data: The request.
             attributes: What to put in front of a row; None for nothing.
         """
         _, position, room = abi.READ_IN.unpack_from(data)
-        directory = self._inodes[node]
-        fixed = abi.DIRENT.size + (_ATTRIBUTES_SIZE if attributes else 0)
+        fixed = _ATTRIBUTES_SIZE if attributes else 0
         rows: list[bytes] = []
         for dot in range(position, _DOTS):
-            row = self._dot(directory, dot)
+            row = _dot(directory, dot)
             rows += [_NO_ATTRIBUTES, row] if attributes else [row]
-            room -= fixed + _ALIGNED
+            room -= fixed + len(row)
         listing = self._listings.take(directory, max(position - _DOTS, 0))
         for inode in listing:
-            name = inode.entry.name
-            size = len(name)
-            padding = -size % _ALIGNED
-            room -= fixed + size + padding
+            row = _row(inode, inode.entry.name, listing.position + _DOTS)
+            room -= fixed + len(row)
             if room < 0:
                 listing.put_back(inode)
                 break
             if attributes:
                 rows.append(attributes(inode))
-            after = listing.position + _DOTS
-            rows += (
-                abi.DIRENT.pack(inode.id, after, size, _TYPES[inode.entry.kind]),
-                name,
-                _PADDING[padding],
-            )
+            rows.append(row)
         if rows:  # the kernel asks on until it gets nothing
             self._listings.keep(directory, listing)
         return b"".join(rows)
 
+    def _list_changing(self, directory: Inode, data: bytes, before: bytes) -> bytes:
+        """Rows of a listing of what may change meanwhile.
+
+        Args:
+            directory: What to list.
+            data: The request.
+            before: What to put in front of a row.
+        """
+        handle, position, room = abi.READ_IN.unpack_from(data)
+
+        def look() -> list[bytes]:
+            children = enumerate(self._operations.children(directory), _DOTS + 1)
+            named = (_row(inode, inode.entry.name, after) for after, inode in children)
+            return [_dot(directory, 0), _dot(directory, 1), *named]
+
+        rows: list[bytes] = []
+        for row in self._opened.rows(handle, position, look):
+            room -= len(before) + len(row)
+            if room < 0:
+                break
+            rows += [before, row]
+        return b"".join(rows)
+
     def _attributes_of(self, inode: Inode) -> bytes:
         return self._entry(self._inodes.tell(inode), _FOREVER)
-
-    def _dot(self, directory: Inode, position: int) -> bytes:
-        inode = directory.parent if position and directory.parent is not None else directory
-        name = b"." * (position + 1)
-        row = abi.DIRENT.pack(inode.id, position + 1, len(name), _TYPES[inode.entry.kind])
-        return row + name.ljust(_ALIGNED, b"\0")
 
     # --- contents ------------------------------------------------------------------------
 
@@ -332,6 +355,18 @@ class KernelLoop:
 def _attributes_last(inode: Inode) -> int:
     """For how many seconds the kernel may keep them."""
     return _FOREVER if inode.shown.is_final else 0
+
+
+def _row(inode: Inode, name: bytes, after: int) -> bytes:
+    """A row of a listing: a name, and the position of the next."""
+    size = len(name)
+    head = abi.DIRENT.pack(inode.id, after, size, _TYPES[inode.entry.kind])
+    return head + name + _PADDING[-size % _ALIGNED]
+
+
+def _dot(directory: Inode, position: int) -> bytes:
+    inode = directory.parent if position and directory.parent is not None else directory
+    return _row(inode, b"." * (position + 1), position + 1)
 
 
 def _no_attributes(_inode: Inode) -> bytes:

@@ -53,10 +53,10 @@ class Operations:
         self._check_directory(directory)
         return directory.shown.child(directory, name)
 
-    def children(self, directory: Inode) -> Iterator[Inode]:
-        """All of a directory, in byte order of name."""
+    def children(self, directory: Inode, position: int = 0) -> Iterator[Inode]:
+        """All of a directory, in byte order of name, from some position on."""
         self._check_directory(directory)
-        return directory.shown.children(directory)
+        return directory.shown.children(directory, position)
 
     def readlink(self, link: Inode) -> bytes:
         """Where a symbolic link points."""

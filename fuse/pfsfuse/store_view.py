@@ -69,9 +69,9 @@ class ShownStore(ShownDirectory):
             raise PathNotFoundError(text)
         return self._repo(directory, text)
 
-    def children(self, directory: Inode, /) -> Iterator[Inode]:
+    def children(self, directory: Inode, position: int = 0, /) -> Iterator[Inode]:
         """See Shown."""
-        return (self._repo(directory, name) for name in self._catalog.repos())
+        return (self._repo(directory, name) for name in self._catalog.repos()[position:])
 
     def total(self, top: Inode, /) -> Entry:
         """See Shown. What the heads of all branches hold: each commit holds much of the same."""
@@ -101,9 +101,10 @@ class ShownRepo(ShownDirectory):
             found = self._catalog.find(self._repo, text)  # still there, so it cannot be swept now
         return self._inode(directory, found)
 
-    def children(self, directory: Inode, /) -> Iterator[Inode]:
+    def children(self, directory: Inode, position: int = 0, /) -> Iterator[Inode]:
         """See Shown."""
-        return (self._inode(directory, found) for found in self._catalog.entries(self._repo))
+        entries = self._catalog.entries(self._repo)[position:]
+        return (self._inode(directory, found) for found in entries)
 
     def _inode(self, directory: Inode, found: CatalogEntry) -> Inode:
         salt = b"" if found.is_final else b"/" + found.commit.encode()

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from pfsfuse.inodes import Inode
@@ -38,8 +39,8 @@ class Tree(Protocol):
         """
         ...
 
-    def children(self, directory: Entry, /) -> Iterator[Entry]:
-        """The entries of a directory, in byte order of name."""
+    def children(self, directory: Entry, position: int, /) -> Iterator[Entry]:
+        """The entries of a directory, in byte order of name, from some position on."""
         ...
 
     def read(self, entry: Entry, offset: int, size: int, /) -> bytes:
@@ -92,9 +93,9 @@ class ShownTree:
         """See Shown."""
         return Inode(self._tree.child(directory.entry, name), self, directory)
 
-    def children(self, directory: Inode, /) -> Iterator[Inode]:
+    def children(self, directory: Inode, position: int = 0, /) -> Iterator[Inode]:
         """See Shown."""
-        for entry in self._tree.children(directory.entry):
+        for entry in self._tree.children(directory.entry, position):
             yield Inode(entry, self, directory)
 
     def total(self, top: Inode, /) -> Entry:
@@ -166,9 +167,10 @@ class SideBySide(ShownDirectory):
             raise PathNotFoundError(name.decode("utf-8", "surrogateescape"))
         return self._shown[name].under(directory, name)
 
-    def children(self, directory: Inode, /) -> Iterator[Inode]:
+    def children(self, directory: Inode, position: int = 0, /) -> Iterator[Inode]:
         """See Shown."""
-        return (shown.under(directory, name) for name, shown in self._shown.items())
+        names = islice(self._shown, position, None)
+        return (self._shown[name].under(directory, name) for name in names)
 
 
 class Roots(ShownDirectory):
@@ -191,7 +193,7 @@ class Roots(ShownDirectory):
             raise PathNotFoundError(name.decode("utf-8", "surrogateescape"))
         return self._shown(root).under(directory, name)
 
-    def children(self, _directory: Inode, /) -> Iterator[Inode]:
+    def children(self, _directory: Inode, _position: int = 0, /) -> Iterator[Inode]:
         """See Shown."""
         return iter(())
 

@@ -14,7 +14,7 @@ from pfslib.model.paths import join_path, split_path
 from pfslib.trees.damage import damage_of
 from pfslib.trees.directories import root_entry
 from pfslib.trees.filereader import count_pieces, read_file
-from pfslib.trees.lookup import find_child, get_entry, scan_directory
+from pfslib.trees.lookup import find_child, get_entry, scan_from
 from pfslib.trees.nodestore import TreeCache, has_node
 
 _PAGE = 1024
@@ -97,9 +97,14 @@ class Tree:
             raise PathNotFoundError(join_path((name,)), self.where)
         return found
 
-    def children(self, directory: Entry) -> Iterator[Entry]:
-        """The entries of a directory of this tree, in byte order of their names."""
-        return self._scan(directory, directory.name)
+    def children(self, directory: Entry, position: int = 0) -> Iterator[Entry]:
+        """The entries of a directory of this tree, in byte order of their names.
+
+        Args:
+            directory: Which.
+            position: How many to leave out, which costs O(log n) nodes.
+        """
+        return self._scan(directory, directory.name, position)
 
     def pieces(self, entry: Entry) -> int:
         """How many pieces a file is stored in; none when its content stands in the entry.
@@ -121,16 +126,15 @@ class Tree:
             raise NotADirectoryInCommitError(join_path(split_path(path)))
         return self._scan(directory, path)
 
-    def _scan(self, directory: Entry, path: str | bytes) -> Iterator[Entry]:
-        after: bytes | None = None
+    def _scan(self, directory: Entry, path: str | bytes, position: int = 0) -> Iterator[Entry]:
         while True:
             with self._reading(path) as txn:
-                rows = scan_directory(txn, directory, self._cache, after=after)
+                rows = scan_from(txn, directory, position, self._cache)
                 page = list(islice(rows, _PAGE))
             yield from page
             if len(page) < _PAGE:
                 return
-            after = page[-1].name
+            position += len(page)
 
     def walk(self, path: str | bytes = b"") -> Iterator[tuple[str, Entry]]:
         """Everything below a directory, as path and entry; a directory comes before its content."""

@@ -81,6 +81,14 @@ def scan_directory(
     yield from _scan_node(txn, directory.node, cache, after)
 
 
+def scan_from(txn: ReadTxn, directory: Entry, position: int, cache: TreeCache) -> Iterator[Entry]:
+    """The entries of a directory in byte order of their names, from the one at a position on.
+
+    Cost: O(log n) nodes, which know how many entries are below them, to get there.
+    """
+    yield from _scan_node_from(txn, directory.node, position, cache)
+
+
 class Ascending:
     """Finds names in a directory, each greater than the one before; cheap when they are near."""
 
@@ -125,3 +133,14 @@ def _scan_node(txn: ReadTxn, key: bytes, cache: TreeCache, after: bytes | None) 
         if after is None or child.last > after:
             yield from _scan_node(txn, child.node, cache, after)
             after = None
+
+
+def _scan_node_from(txn: ReadTxn, key: bytes, skip: int, cache: TreeCache) -> Iterator[Entry]:
+    node = get_directory_node(txn, key, cache)
+    if isinstance(node, Leaf):
+        yield from node.items[skip:]
+        return
+    for child in node.items:
+        if skip < child.count:
+            yield from _scan_node_from(txn, child.node, skip, cache)
+        skip = max(0, skip - child.count)

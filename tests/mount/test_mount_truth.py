@@ -7,7 +7,7 @@ import os
 import random
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -184,46 +184,6 @@ def test_two_listings_of_a_large_directory_in_turn(store: pfslib.Store) -> None:
             assert [entry.name for entry in one] == expected[count // 2 :]
         sizes = [entry.stat().st_size for entry in os.scandir(path / "d")]
         assert sizes == [len(str(number)) for number in range(count)]
-
-
-def test_a_listing_is_scanned_once(
-    store: pfslib.Store, counted: Callable[[pfslib.Commit], dict[str, int]]
-) -> None:
-    """A page after the other, not from the beginning for each."""
-    with store.repo("r").commit() as making:
-        for number in range(5000):
-            making.put_file(f"/d/{number:05}", b"")
-    assert counted(making.commit) == {"rows": 5000}
-
-
-@pytest.fixture
-def counted() -> Callable[[pfslib.Commit], dict[str, int]]:
-    """Lists a directory through the binding's own code, page by page, and counts rows made."""
-    from pfsfuse import abi
-    from pfsfuse.kernel_loop import KernelLoop
-    from pfsfuse.operations import Operations
-    from pfsfuse.views import ShownTree
-
-    class Counting(ShownTree):
-        rows = 0
-
-        def children(self, directory):
-            for inode in super().children(directory):
-                self.rows += 1
-                yield inode
-
-    def count(commit: pfslib.Commit) -> dict[str, int]:
-        shown = Counting(commit.tree)
-        loop = KernelLoop(-1, Operations(shown.top()), on_live=lambda: None)
-        directory = loop._inodes.tell(shown.child(shown.top(), b"d")).id
-        position = 0
-        while page := loop._readdir(directory, abi.READ_IN.pack(0, position, 4096)):
-            while page:
-                _, position, length, _ = abi.DIRENT.unpack_from(page)
-                page = page[(abi.DIRENT.size + length + 7) & ~7 :]
-        return {"rows": shown.rows}
-
-    return count
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make the kernel forget")

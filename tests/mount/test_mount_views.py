@@ -161,6 +161,23 @@ def test_what_is_open_stays_with_its_commit(store: pfslib.Store) -> None:
         os.close(directory)
 
 
+def test_a_repo_that_changes_is_listed_as_it_was(store: pfslib.Store) -> None:
+    """Each name once, though names come and go before the place where the reader is."""
+    repo = store.repo("a")
+    for number in range(400):
+        repo.create_branch(f"m{number:0100}", "master")
+    with store.mount() as path:
+        expected = names(path / "a")
+        listing = os.scandir(path / "a")
+        seen = [next(listing).name for _ in range(5)]
+        for number in range(20):
+            repo.create_branch(f"a{number:03}", "master")
+            repo.delete_branch(f"m{number + 350:0100}")
+        seen += [entry.name for entry in listing]
+        assert seen == expected
+        assert len(names(path / "a")) == len(expected)
+
+
 def test_a_commit_looked_at_stays_readable_though_deleted_and_collected(
     store: pfslib.Store,
 ) -> None:

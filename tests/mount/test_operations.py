@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import errno
 import logging
+import random
 import stat
 from collections.abc import Iterator
 from threading import Event
 
 import pytest
 
+from pfsfuse import abi
 from pfsfuse.attributes import attributes_of
 from pfsfuse.errnos import Refusal, errno_of
 from pfsfuse.inode_table import InodeTable
 from pfsfuse.inodes import Inode
-from pfsfuse.listings import Listings
+from pfsfuse.kernel_loop import KernelLoop
 from pfsfuse.log_queue import QueuedLog
 from pfsfuse.operations import Operations
 from pfsfuse.views import ShownTree, open_view
@@ -39,6 +41,7 @@ class TreeInMemory:
 
     def __init__(self, contents: dict[bytes, bytes | dict]) -> None:
         self.calls: list[tuple[str, bytes]] = []
+        self.listed = 0
         self._directories: dict[bytes, dict[bytes, Entry]] = {}
         self.root = self._entry(b"", contents)
         self.contents = contents
@@ -58,9 +61,11 @@ class TreeInMemory:
             raise PathNotFoundError("/x")
         return self._directories[directory.node][name]
 
-    def children(self, directory: Entry) -> Iterator[Entry]:
+    def children(self, directory: Entry, position: int) -> Iterator[Entry]:
         self.calls.append(("children", directory.name))
-        return iter(self._directories[directory.node].values())
+        for entry in list(self._directories[directory.node].values())[position:]:
+            self.listed += 1
+            yield entry
 
     def read(self, entry: Entry, offset: int, size: int) -> bytes:
         self.calls.append(("read", entry.name))
@@ -342,20 +347,48 @@ def test_two_files_never_share_a_number(operations: Operations) -> None:
     assert table[2] is other
 
 
-def test_a_listing_goes_on_where_it_stopped(operations: Operations, tree: TreeInMemory) -> None:
-    listings = Listings(operations.children)
-    listing = listings.take(operations.top, 0)
-    first, second = next(listing), next(listing)
-    listing.put_back(second)
-    assert listing.position == 1
-    listings.keep(operations.top, listing)
-    again = listings.take(operations.top, 1)
-    assert again is listing
-    assert next(again) is second
-    assert tree.calls == [("children", b"")]
-    elsewhere = listings.take(operations.top, 2)
-    assert next(elsewhere).entry.name == sorted(tree.contents)[2]
-    assert first.entry.name == min(tree.contents)
+def read_page(loop: KernelLoop, position: int, handle: int = 0) -> list[tuple[bytes, int]]:
+    """Names that the kernel gets for a page, each with the position behind it."""
+    page = loop._readdir(1, abi.READ_IN.pack(handle, position, 4096))
+    rows = []
+    while page:
+        _, after, size, _ = abi.DIRENT.unpack_from(page)
+        end = abi.DIRENT.size + size
+        rows.append((page[abi.DIRENT.size : end], after))
+        page = page[end + -end % 8 :]
+    return rows
+
+
+@pytest.mark.parametrize("readers", [1, 8, 100])
+def test_readers_of_one_directory_at_once_cost_as_much_as_in_turn(readers: int) -> None:
+    """In step, and at random: also when there are more than are kept waiting."""
+    expected = [b"%04d" % number for number in range(1000)]
+    tree = TreeInMemory(dict.fromkeys(expected, b""))
+    loop = KernelLoop(-1, Operations(ShownTree(tree).top()), on_live=lambda: None)
+    chosen = random.Random(4)
+    positions, seen = [0] * readers, [[] for _ in range(readers)]
+    under_way, requests = list(range(readers)), 0
+    while under_way:
+        for reader in chosen.choices(under_way, k=readers) if requests % 3 else list(under_way):
+            rows = read_page(loop, positions[reader])
+            requests += 1
+            seen[reader] += [name for name, _ in rows]
+            if rows:
+                positions[reader] = rows[-1][1]
+            elif reader in under_way:
+                under_way.remove(reader)
+    assert seen == [[b".", b"..", *expected]] * readers
+    assert tree.listed <= readers * len(expected) + requests
+    assert len(loop._listings._waiting) <= 64
+
+
+@pytest.mark.parametrize("position", [5, 500, 2**40, 2**62, 2**63 - 1])
+def test_a_position_far_on_is_not_walked_to(position: int) -> None:
+    tree = TreeInMemory({b"%04d" % number: b"" for number in range(1000)})
+    loop = KernelLoop(-1, Operations(ShownTree(tree).top()), on_live=lambda: None)
+    rows = read_page(loop, position)
+    assert [name for name, _ in rows[:1]] == [b"%04d" % (position - 2)] * (position < 1000)
+    assert tree.listed <= len(rows) + 1
 
 
 def test_a_log_that_cannot_be_written_loses_lines_by_count() -> None:

@@ -15,7 +15,7 @@ from pfslib.model.nodes import Entry, Inner, Kind, Leaf
 from pfslib.testing.recording import RecordingKV
 from pfslib.testing.strategies import components
 from pfslib.trees.directories import empty_directory, ends_node, root_entry, write_directory
-from pfslib.trees.lookup import find_child, scan_directory
+from pfslib.trees.lookup import find_child, scan_directory, scan_from
 from pfslib.trees.nodestore import TreeCache, get_directory_node
 
 ORIGIN = b"o" * 16
@@ -143,6 +143,9 @@ def test_every_name_is_found_and_no_other(seed, number, draw):
         after = draw.draw(st.sampled_from(sorted(files)) | components())
         late = [row.name for row in scan_directory(txn, directory, cache, after=after)]
         assert late == sorted(name for name in files if name > after)
+        left_out = draw.draw(st.integers(0, number + 1))
+        late = [row.name for row in scan_from(txn, directory, left_out, cache)]
+        assert late == sorted(files)[left_out:]
         assert find_child(txn, directory, b"", cache) is None
 
 

@@ -104,6 +104,8 @@ def test_a_million_files_are_looked_at_by_a_few_reads(million: Store) -> None:
         lambda c: c.inspect_file("/flat"),
         lambda c: list(islice(c.list_file("/flat"), 10)),
         lambda c: list(islice(c.walk(), 10)),
+        lambda c: next(c.tree.children(c.tree.find("/flat"), 654_321)),
+        lambda c: list(c.tree.children(c.tree.find("/flat"), 2**62)),
         lambda c: c.glob("/many/d0042/f1?"),
         lambda c: c.glob("/flat/f123456"),
         lambda c: next(c.find_commit("/flat/f123456")),
