@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.cli.output import show_list, show_made, whisper
+from pfslib.cli.output import say, show_list, show_made, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.session import Command, Session, Words, runs_jobs, words
 from pfslib.mounts import unmounting
 from pfslib.mounts.mount_zygote import prepare
-from pfslib.mounts.mountinfo import MountRecord, find_mount, list_mounts
+from pfslib.mounts.mountinfo import MountRecord, MountState, find_mount, list_mounts
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
@@ -50,7 +50,7 @@ def mount(session: Session, words: Words, *, allow_other: bool, writable: bool) 
     prepare()  # while the store is opened
     with session.open() as store:
         mounted = _mount(store, words[:-1], directory, allow_other=allow_other)
-        record = MountRecord(mounted.path, mounted.source, alive=True)
+        record = MountRecord(mounted.path, mounted.source, MountState.RUNNING)
         show_made(session, record, mount_document)
         shown = mounted.source.removeprefix(_FSNAME)
         whisper(f"{shown} is at {mounted.path}; `pfs unmount {directory}` takes it away")
@@ -101,7 +101,19 @@ def unmount(session: Session, directory: Path, *, lazy: bool, discard: bool) -> 
         return
     if discard:
         raise click.UsageError("--discard is for a working copy, and this is none")
-    unmounting.unmount(directory, lazy=lazy)
+    _tell(unmounting.unmount(directory, lazy=lazy))
+
+
+def _tell(unmounted: unmounting.Unmounted) -> None:
+    said = f"{unmounted.path} is unmounted"
+    if not unmounted.in_use:
+        whisper(said)
+    elif unmounted.state is MountState.DEAD:
+        say(f"{said}, though in use: its server was dead")
+    elif unmounted.state is MountState.HUNG:
+        say(f"{said}, though in use: its server does not answer, and ends when it does again")
+    else:
+        say(f"{said}; its server goes on until nothing in it is in use")
 
 
 @click.command(cls=Command)
@@ -110,7 +122,7 @@ def list_mount(session: Session) -> None:
     """List the mounts.
 
     Of every store, as far as this user can see them. A dead one, whose server is gone, only waits
-    to be unmounted.
+    to be unmounted; a hung one has a server that does not answer at the moment.
     """
     show_list(
         session,
@@ -119,7 +131,7 @@ def list_mount(session: Session) -> None:
         lambda mount: (
             str(mount.path),
             mount.fsname.removeprefix(_FSNAME),
-            "running" if mount.alive else "dead",
+            str(mount.state),
         ),
         mount_document,
     )
@@ -127,4 +139,9 @@ def list_mount(session: Session) -> None:
 
 def mount_document(mount: MountRecord) -> dict[str, object]:
     """What --json prints of a mount; here, so that `pfs mount` imports no other documents."""
-    return {"path": str(mount.path), "source": mount.fsname, "alive": mount.alive}
+    return {
+        "path": str(mount.path),
+        "source": mount.fsname,
+        "alive": mount.alive,
+        "state": mount.state,
+    }

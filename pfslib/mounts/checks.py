@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pfslib.model.errors import MountError
-from pfslib.mounts.mountinfo import find_mount, is_alive
+from pfslib.mounts.mountinfo import MountState, find_mount, state_of
 from pfslib.mounts.unmounting import detach
 
 _DEVICE: Final = Path("/dev/fuse")
@@ -64,7 +64,8 @@ def check_mountpoint(given: Path) -> Path:
         MountError: It is missing, no directory, not empty, not the user's, or a mount already.
     """
     found = find_mount(given)
-    if found is not None and found.is_pfs and not is_alive(found.path):
+    state = state_of(found.path) if found is not None and found.is_pfs else None
+    if found is not None and state is MountState.DEAD:
         detach(found, lazy=True)
         found = find_mount(given)
     if found is not None:
@@ -75,6 +76,8 @@ def check_mountpoint(given: Path) -> Path:
             else "name another directory"
         )
         message = f"{found.path} is a mount point already: {what} is mounted there"
+        if state is MountState.HUNG:
+            message += ", and its server lives, but does not answer"
         raise MountError(message, hint=hint)
     path = Path(os.path.realpath(given))
     _check_directory(path)

@@ -1,20 +1,28 @@
-"""What the kernel says is mounted, and which of it is ours."""
+"""What the kernel says is mounted, which of it is ours, and whether that is served."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import time
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from threading import Thread
 from typing import Final
 
 import msgspec
 
+from pfslib.model.errors import MountError
+
 FILE_SYSTEM: Final = "fuse.pfs"
 
 _ANSWER_S: Final = 2.0
-"""A server that takes longer to say how large its mount is counts as dead."""
+"""A server that takes longer to say how large its mount is counts as hung."""
+
+_GONE: Final = frozenset({errno.ENOTCONN, errno.ECONNABORTED, errno.ENOENT})
+"""What the kernel answers for a server that has ended. Any other error is the server's answer."""
 
 _TABLE: Final = Path("/proc/self/mountinfo")
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
@@ -22,6 +30,9 @@ _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 
 class KernelMount(msgspec.Struct, frozen=True):
     """One line of /proc/self/mountinfo."""
+
+    id: int
+    """Its number, which is given out again, but not as long as it is mounted."""
 
     path: Path
     device: str
@@ -36,6 +47,16 @@ class KernelMount(msgspec.Struct, frozen=True):
         return self.file_system == FILE_SYSTEM
 
 
+class MountState(StrEnum):
+    """How it is with the server of a mount."""
+
+    RUNNING = "running"
+    HUNG = "hung"
+    """It lives, but does not answer: it has been stopped, or the machine is busy."""
+
+    DEAD = "dead"
+
+
 class MountRecord(msgspec.Struct, frozen=True):
     """A mount of a commit or of a store, whoever made it."""
 
@@ -43,17 +64,25 @@ class MountRecord(msgspec.Struct, frozen=True):
     fsname: str
     """What it shows, in the words of whoever made it."""
 
-    alive: bool
-    """Whether its server answers."""
+    state: MountState
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has a server, be that one that does not answer."""
+        return self.state is not MountState.DEAD
 
 
 def list_mounts() -> list[MountRecord]:
     """The mounts of pfslib that this process can see, sorted by path.
 
-    Cost: one request to each server; a hung one takes two seconds.
+    Cost: one request to each server, all at once; two seconds if one is hung.
     """
     ours = {mount.path: mount for mount in kernel_mounts() if mount.is_pfs}
-    return [MountRecord(path, mount.source, is_alive(path)) for path, mount in sorted(ours.items())]
+    asked = [(mount, _Question(path)) for path, mount in sorted(ours.items())]
+    deadline = time.monotonic() + _ANSWER_S
+    return [
+        MountRecord(mount.path, mount.source, question.wait(deadline)) for mount, question in asked
+    ]
 
 
 def find_mount(path: Path) -> KernelMount | None:
@@ -75,38 +104,60 @@ def _real_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def state_of(path: Path) -> MountState:
+    """How it is with the server of the mount at a path. Cost: if it is hung, two seconds."""
+    return _Question(path).wait(time.monotonic() + _ANSWER_S)
+
+
 def is_alive(path: Path) -> bool:
-    """Whether the server of the mount at a path answers, within two seconds.
+    """Whether the mount at a path has a server, be that one that does not answer."""
+    return state_of(path) is not MountState.DEAD
 
-    Statfs is the question, because the kernel has the answer to most others in its memory. It is
-    asked in a thread, because nobody can take it back once a hung server has it.
+
+class _Question:
+    """Asks a server how large its mount is: the kernel has the answer to most others in memory.
+
+    It is asked in a thread, because nobody can take it back once a hung server has it.
     """
-    answers: list[bool] = []
 
-    def ask() -> None:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._state = MountState.HUNG
+        self._asking = Thread(target=self._ask, name="statvfs", daemon=True)
+        self._asking.start()
+
+    def _ask(self) -> None:
         try:
-            os.statvfs(path)
-        except PermissionError:
-            answers.append(True)  # another user's mount: the kernel answers before the server
-        except OSError:
-            answers.append(False)
+            os.statvfs(self._path)
+        except OSError as error:  # also another user's mount: the kernel answers for the server
+            self._state = MountState.DEAD if error.errno in _GONE else MountState.RUNNING
         else:
-            answers.append(True)
+            self._state = MountState.RUNNING
 
-    asking = Thread(target=ask, name="statvfs", daemon=True)
-    asking.start()
-    asking.join(_ANSWER_S)
-    return answers == [True]
+    def wait(self, deadline: float) -> MountState:
+        """The answer, or that there is none."""
+        self._asking.join(max(0.0, deadline - time.monotonic()))
+        return self._state
 
 
 def kernel_mounts() -> Iterator[KernelMount]:
-    """All mounts of this mount namespace; of several at one path, the last is the one seen."""
-    for line in _TABLE.read_bytes().splitlines():
+    """All mounts of this mount namespace; of several at one path, the last is the one seen.
+
+    Raises:
+        MountError: The kernel cannot be asked.
+    """
+    try:
+        table = _TABLE.read_bytes()
+    except OSError as error:
+        message = f"what is mounted cannot be seen: {error}"
+        raise MountError(message, hint="`mount -t proc proc /proc` shows it") from None
+    for line in table.splitlines():
         # 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw; "master:1" any number
         before, _, after = line.partition(b" - ")
         fields = before.split(b" ")
         file_system, source = after.split(b" ")[:2]
         yield KernelMount(
+            id=int(fields[0]),
             path=Path(_unescape(fields[4])),
             device=fields[2].decode(),
             file_system=_unescape(file_system),

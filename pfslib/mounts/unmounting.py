@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from pfslib.model.errors import MountError
-from pfslib.mounts.mountinfo import KernelMount, find_mount, is_alive
+from pfslib.mounts.mountinfo import KernelMount, MountState, find_mount, state_of
 
 _MNT_DETACH: Final = 2
 _UMOUNT_NOFOLLOW: Final = 8
@@ -24,13 +24,25 @@ _PATIENCE_S: Final = 0.3
 _PAUSE_S: Final = 0.01
 
 
-def unmount(path: Path, *, lazy: bool = False) -> None:
+class Unmounted(NamedTuple):
+    """A mount that was taken away."""
+
+    path: Path
+    state: MountState | None
+    """How it was with its server; None if that did not matter."""
+
+    in_use: bool
+    """Whether it may have been in use, and is only out of sight until it is not."""
+
+
+def unmount(path: Path, *, lazy: bool = False) -> Unmounted:
     """Unmount a mount of pfslib, whoever made it and whether or not its server still lives.
 
     Args:
         path: The mount point.
         lazy: Take it out of the tree of directories at once, even while files in it are in use;
-            its server goes on until the last of them is closed.
+            its server goes on until the last of them is closed. That is also what is done when it
+            is in use, but its server is dead or hung.
 
     Raises:
         MountError: Nothing of ours is mounted there, it is in use, or it is another user's.
@@ -45,7 +57,15 @@ def unmount(path: Path, *, lazy: bool = False) -> None:
             f"{path} is no mount of pfs: {found.source} ({found.file_system}) is mounted there"
         )
         raise MountError(message)
-    detach(found, lazy=lazy or not is_alive(found.path), patience_s=_PATIENCE_S)
+    if lazy:
+        detach(found, lazy=True)
+        return Unmounted(found.path, None, in_use=True)
+    if _take_away(found, lazy=False):
+        return Unmounted(found.path, None, in_use=False)
+    state = state_of(found.path)
+    is_served = state is MountState.RUNNING
+    detach(found, lazy=not is_served, patience_s=_PATIENCE_S)
+    return Unmounted(found.path, state, in_use=not is_served)
 
 
 def detach(mount: KernelMount, *, lazy: bool, patience_s: float = 0.0) -> None:
@@ -60,17 +80,26 @@ def detach(mount: KernelMount, *, lazy: bool, patience_s: float = 0.0) -> None:
         MountError: It is in use, or another user's.
     """
     deadline = time.monotonic() + patience_s
-    failure = _umount2(mount.path, lazy=lazy)
-    while failure == errno.EBUSY and time.monotonic() < deadline:
+    while not _take_away(mount, lazy=lazy):
+        if time.monotonic() >= deadline:
+            hint = (
+                f"`fuser -vm {mount.path}` shows by whom; "
+                f"`pfs unmount --lazy {mount.path}` does not wait for them"
+            )
+            message = f"{mount.path} is in use"
+            raise MountError(message, hint=hint)
         time.sleep(_PAUSE_S)
-        failure = _umount2(mount.path, lazy=lazy)
+
+
+def _take_away(mount: KernelMount, *, lazy: bool) -> bool:
+    """Unmount, without asking its server for anything; whether it was not in use."""
+    failure = _umount2(mount.path, lazy=lazy)
     if failure in {errno.EPERM, errno.EACCES}:
-        _fusermount(mount.path, lazy=lazy)
-    elif failure == errno.EBUSY:
-        raise _in_use(mount.path)
-    elif failure not in {0, errno.EINVAL, errno.ENOENT}:  # the latter two: somebody was quicker
+        return _fusermount(mount.path, lazy=lazy)
+    if failure not in {0, errno.EBUSY, errno.EINVAL, errno.ENOENT}:  # latter: somebody was quicker
         message = f"{mount.path} cannot be unmounted: {os.strerror(failure)}"
         raise MountError(message)
+    return failure != errno.EBUSY
 
 
 def _umount2(path: Path, *, lazy: bool) -> int:
@@ -80,8 +109,8 @@ def _umount2(path: Path, *, lazy: bool) -> int:
     return 0 if libc.umount2(os.fsencode(path), flags) == 0 else ctypes.get_errno()
 
 
-def _fusermount(path: Path, *, lazy: bool) -> None:
-    """Unmount by the program that may do so for the user who mounted."""
+def _fusermount(path: Path, *, lazy: bool) -> bool:
+    """Unmount by the program that may do so for the user who mounted; whether it was not in use."""
     program = shutil.which("fusermount") or shutil.which("fusermount3")
     if program is None:
         message = f"{path} cannot be unmounted: fusermount is missing"
@@ -93,14 +122,9 @@ def _fusermount(path: Path, *, lazy: bool) -> None:
         message = f"{path} cannot be unmounted: fusermount does not come back"
         raise MountError(message) from None
     if done.returncode == 0 or find_mount(path) is None:
-        return
+        return True
     said = os.fsdecode(done.stderr).strip().removeprefix("fusermount: ")
     if "busy" in said:
-        raise _in_use(path)
+        return False
     message = f"{path} cannot be unmounted: {said}"
     raise MountError(message)
-
-
-def _in_use(path: Path) -> MountError:
-    hint = f"`fuser -vm {path}` shows by whom; `pfs unmount --lazy {path}` does not wait for them"
-    return MountError(f"{path} is in use", hint=hint)

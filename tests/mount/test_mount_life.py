@@ -11,14 +11,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import pfslib
+from pfslib.cli.main import main
 from pfslib.kv.tables import Table
-from pfslib.mounts.mountinfo import find_mount, list_mounts
+from pfslib.mounts import mountinfo
+from pfslib.mounts.mountinfo import find_mount, is_alive, list_mounts
 from pfslib.mounts.mounting import Mounted, mount
 from pfslib.mounts.unmounting import unmount
 from pfslib.testing.runner_workbench import is_running, wait_until
@@ -38,8 +40,15 @@ def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def record_of(path: Path) -> list[bool]:
-    return [record.alive for record in list_mounts() if record.path == path]
+def record_of(path: Path) -> list[str]:
+    return [str(record.state) for record in list_mounts() if record.path == path]
+
+
+def said_by(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
+    """What a command prints, and what it says beside."""
+    with pytest.raises(SystemExit):
+        main(words)
+    return capsys.readouterr()
 
 
 # --- the ordinary life -----------------------------------------------------------------------
@@ -104,8 +113,8 @@ def test_unmount_leaves_a_later_mount_at_the_same_place_alone(
 def test_mounts_are_listed_with_what_they_show(mount_source: Make, mountpoint: Path) -> None:
     name = "a b,c\\d é@x"
     with mount_source(mountpoint, fsname=name):
-        assert [(r.fsname, r.alive) for r in list_mounts() if r.path == mountpoint] == [
-            (name, True)
+        assert [(r.fsname, r.state) for r in list_mounts() if r.path == mountpoint] == [
+            (name, "running")
         ]
     assert record_of(mountpoint) == []
 
@@ -118,7 +127,7 @@ def test_mount_points_of_any_name(mount_source: Make, tmp_path: Path, name: str)
     path.mkdir()
     with mount_source(path):
         assert (path / "run.sh").exists()
-        assert record_of(path) == [True]
+        assert record_of(path) == ["running"]
     assert not any(path.iterdir())
 
 
@@ -303,7 +312,7 @@ def test_server_killed(mount_source: Make, mountpoint: Path) -> None:
     ):
         with pytest.raises(OSError, match=rf"Errno {errno.ENOTCONN}\]"):
             ask()
-    assert record_of(mountpoint) == [False]
+    assert record_of(mountpoint) == ["dead"]
     unmount(mountpoint)
     assert not any(mountpoint.iterdir())
     assert (mount_source(mountpoint).path / "run.sh").exists()
@@ -328,20 +337,59 @@ def test_dead_mount_is_taken_down_by_its_owner(mount_source: Make) -> None:
     assert wait_until(lambda: not exists(made.pid))
 
 
-def test_hung_server(mount_source: Make, mountpoint: Path) -> None:
-    """A stopped server is listed as dead in bounded time, and can be unmounted."""
+@pytest.fixture
+def hung(
+    mount_source: Make, mountpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Mounted]:
+    """A mount whose server was stopped; it goes on after the test."""
+    monkeypatch.setattr(mountinfo, "_ANSWER_S", 0.2)
     made = mount_source(mountpoint)
     os.kill(made.pid, signal.SIGSTOP)
-    try:
-        assert wait_until(lambda: is_stopped(made.pid))
-        before = time.monotonic()
-        assert record_of(mountpoint) == [False]
-        unmount(mountpoint)
-        assert time.monotonic() - before < 10
-        assert find_mount(mountpoint) is None
-    finally:
-        os.kill(made.pid, signal.SIGCONT)
-    assert wait_until(lambda: not is_running(made.pid))
+    assert wait_until(lambda: is_stopped(made.pid))
+    yield made
+    os.kill(made.pid, signal.SIGCONT)
+    assert wait_until(lambda: find_mount(mountpoint) is not None or not is_running(made.pid))
+
+
+def test_hung_server_is_no_dead_one(
+    hung: Mounted, mount_source: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may only be slow: whoever waits for it gets an answer in the end, and nobody is let in."""
+    assert record_of(hung.path) == ["hung"]
+    row = next(line for line in said_by(capsys, "list-mount")[0].splitlines() if "mnt" in line)
+    assert row.split()[-1] == "hung"
+    with pytest.raises(pfslib.MountError, match="its server lives, but does not answer") as caught:
+        mount_source(hung.path)
+    assert f"`pfs unmount {hung.path}`" in caught.value.hint
+    assert is_alive(hung.path)
+    os.kill(hung.pid, signal.SIGCONT)
+    assert (hung.path / "run.sh").exists()
+    assert record_of(hung.path) == ["running"]
+
+
+def test_hung_server_that_nobody_uses_is_unmounted(
+    hung: Mounted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said_by(capsys, "unmount", str(hung.path))[1] == ""
+    assert find_mount(hung.path) is None
+
+
+def test_hung_or_dead_server_in_use_is_unmounted_and_that_said(
+    hung: Mounted, mount_source: Make, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(["sleep", "60"], cwd=hung.path) as standing:
+        said = said_by(capsys, "unmount", str(hung.path))[1]
+        standing.kill()
+    assert "though in use: its server does not answer" in said
+    assert find_mount(hung.path) is None
+    (tmp_path / "dead").mkdir()
+    dead = mount_source(tmp_path / "dead")
+    with subprocess.Popen(["sleep", "60"], cwd=dead.path) as standing:
+        os.kill(dead.pid, signal.SIGKILL)
+        assert wait_until(lambda: not is_running(dead.pid))
+        assert "its server was dead" in said_by(capsys, "unmount", str(dead.path))[1]
+        standing.kill()
+    assert find_mount(dead.path) is None
 
 
 def test_a_forked_child_leaves_the_mount_alone(mount_source: Make) -> None:
