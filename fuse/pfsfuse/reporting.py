@@ -35,14 +35,17 @@ class Reports:
         self._log: QueuedLog | None = None
         self._send(f"{os.getpid()}\n")
 
-    def ready(self) -> bool:
+    def ready(self, device: str) -> bool:
         """Say that the mount is up, and turn from standard error to the log.
+
+        Args:
+            device: The number by which the mount is told from others.
 
         Returns:
             Whether anybody still wanted to know.
         """
         self._open_log()
-        return self._send("ready\n")
+        return self._send(f"ready {device}\n")
 
     def failed(self, error: PfsError) -> None:
         """Say in a sentence why the mount is not up, or, if it was, put that in the log."""

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 from select import POLLIN, poll
 from threading import Thread
 from typing import Final
@@ -21,6 +20,7 @@ from pfsfuse.inodes import Inode
 from pfsfuse.kernel_loop import KernelLoop
 from pfsfuse.kernel_mount import Mount, detach, mount, read_far_ahead
 from pfsfuse.operations import Operations
+from pfsfuse.own_mount import OwnMount, mounts_at, place_of
 from pfsfuse.owner import Owner
 from pfsfuse.reporting import Reports
 from pfsfuse.settings import Settings
@@ -53,8 +53,7 @@ def serve(settings: Settings, reports: Reports) -> None:
     store, top = _open(settings)
     served = _Served(settings, top)
     try:
-        served.start()
-        if reports.ready():
+        if reports.ready(served.start()):
             served.wait(signals, owner)
             served.check_failure()
     finally:
@@ -107,8 +106,8 @@ class _Served:
         self._operations = Operations(top)
         self._live = os.eventfd(0)
         self._ended = os.eventfd(0)
-        self._before: bytes | None = None
-        self._device: bytes | None = None
+        self._before: list[OwnMount] = []
+        self._own: OwnMount | None = None
         self._failure: BaseException | None = None
         self._thread = Thread(target=self._run, name="fuse", daemon=True)
 
@@ -135,15 +134,18 @@ class _Served:
     def _say_live(self) -> None:
         os.eventfd_write(self._live, 1)
 
-    def start(self) -> None:
+    def start(self) -> str:
         """Mount, and make sure that the kernel sees it.
+
+        Returns:
+            The device number of the mount.
 
         Raises:
             MountError: It could not be mounted; libfuse has said why on standard error.
         """
         where = self._settings.mountpoint
         shown = os.fsdecode(where)
-        self._before = _device_at(where)
+        self._before = mounts_at(where)
         self._thread.start()
         if self._live not in _first_of([self._live, self._ended], _START_S):
             if isinstance(self._failure, MountError):
@@ -155,11 +157,17 @@ class _Served:
         except OSError as error:
             message = f"the mount on {shown} does not answer"
             raise MountError(message) from self._failure or error
-        self._device = _device_at(where)
-        if self._device in {None, self._before}:
-            message = f"the mount on {shown} does not show"
+        self._own = self._find()
+        if self._own is None or place_of(self._own) != where:
+            message = f"the mount on {shown} does not show, or another one was made there"
             raise MountError(message)
-        read_far_ahead(self._device)
+        read_far_ahead(self._own.device)
+        return self._own.device.decode()
+
+    def _find(self) -> OwnMount | None:
+        """The mount that was made; None if there is none, or it cannot be told from another."""
+        new = [own for own in mounts_at(self._settings.mountpoint) if own not in self._before]
+        return new[0] if len(new) == 1 else None
 
     def wait(self, signals: int, owner: Owner | None) -> None:
         """Until it is unmounted, a signal comes, or the owner dies."""
@@ -185,9 +193,10 @@ class _Served:
         """
         where = self._settings.mountpoint
         if self._thread.is_alive():
-            there = _device_at(where)
-            if there not in {None, self._before} and there == (self._device or there):
-                detach(where)
+            own = self._own or self._find()
+            place = place_of(own) if own is not None else None
+            if place is not None:
+                detach(place)
             self._thread.join(_STOP_S)
         if self._settings.private:
             with suppress(OSError):  # whoever started us may have been quicker
@@ -201,20 +210,3 @@ def _first_of(events: list[int], timeout_s: float | None) -> list[int]:
     for fd in events:
         waiting.register(fd, POLLIN)
     return [fd for fd, _ in waiting.poll(None if timeout_s is None else timeout_s * 1000)]
-
-
-def _device_at(mountpoint: bytes) -> bytes | None:
-    """The device number of what is mounted there, asked without touching it; None for nothing.
-
-    It tells this mount from any other: after a lazy unmount the server lives on for files that are
-    open, and something else may be mounted in its place by then.
-    """
-    escaped = mountpoint
-    for byte in b"\\ \t\n":
-        escaped = escaped.replace(bytes([byte]), b"\\%03o" % byte)
-    device = None
-    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
-        fields = line.split(b" ", 5)
-        if fields[4] == escaped:
-            device = fields[2]
-    return device

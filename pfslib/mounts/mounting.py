@@ -8,13 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from pfslib.model.errors import MountError
 from pfslib.mounts.checks import check_machine, check_mountpoint
 from pfslib.mounts.mount_zygote import prepare
-from pfslib.mounts.mountinfo import KernelMount, find_mount, is_alive
+from pfslib.mounts.mountinfo import KernelMount, MountState, find_mount, kernel_mounts, state_of
 from pfslib.mounts.server_process import ServerProcess, start_server
+from pfslib.mounts.turns import turn_at
 from pfslib.mounts.unmounting import detach
 
 BINDING_VARIABLE: Final = "PFS_MOUNT_BINDING"
@@ -55,31 +56,37 @@ def mount(
     """
     check_machine(allow_other=allow_other)
     prepare()
-    if mountpoint is None:
-        path = Path(os.path.realpath(tempfile.mkdtemp(prefix="pfs-")))
-    else:
-        path = check_mountpoint(mountpoint)
     settings = {
         "store": os.path.abspath(store_dir),  # noqa: PTH100 - keeps symbolic links
         "view": view,
-        "mountpoint": os.fsencode(path),
         "fsname": fsname,
         "label": label,
         "allow_other": allow_other,
         "private": mountpoint is None,
         "binding": os.environ.get(BINDING_VARIABLE) or "kernel",
     }
+    if mountpoint is None:
+        path = Path(os.path.realpath(tempfile.mkdtemp(prefix="pfs-")))
+        return _mount_at(path, settings, tied=tied, timeout_s=timeout_s)
+    with turn_at(mountpoint, timeout_s):
+        path = check_mountpoint(mountpoint)
+        return _mount_at(path, settings, tied=tied, timeout_s=timeout_s)
+
+
+def _mount_at(path: Path, settings: dict[str, Any], *, tied: bool, timeout_s: float) -> Mounted:
+    private = settings["private"]
+    settings = {**settings, "mountpoint": os.fsencode(path)}
     try:
-        server = start_server(settings, tied=tied, timeout_s=timeout_s)
+        server, device = start_server(settings, tied=tied, timeout_s=timeout_s)
     except BaseException:
-        _clear(path, private=mountpoint is None)
+        _clear(path, private=private)
         raise
-    found = find_mount(path)
-    if found is None:
-        server.end()
-        message = f"{path} was unmounted while it was being mounted"
-        raise MountError(message)
-    return Mounted(found, server, private=mountpoint is None)
+    for found in kernel_mounts():
+        if (found.path, found.device) == (path, device):
+            return Mounted(found, server, private=private)
+    server.end()
+    message = f"{path} was unmounted while it was being mounted"
+    raise MountError(message)
 
 
 class Mounted:
@@ -120,27 +127,41 @@ class Mounted:
 
     def _take_down(self) -> None:
         busy = False
-        if self._is_there():
+        there = self._find()
+        if there is not None:
             try:
-                detach(self._found, lazy=False)
+                detach(there, lazy=False)
             except MountError:
                 busy = True
-                detach(self._found, lazy=True)
+                detach(there, lazy=True)
         if not self._server.wait(0.0 if busy else _EXIT_S):
             self._server.let_go()
         if self._private:
             _remove(self.path)
 
-    def _is_there(self) -> bool:
-        """Whether what is mounted at the path is still this mount.
+    def _find(self) -> KernelMount | None:
+        """The mount, be it elsewhere since a directory above was renamed; None if it is gone.
 
-        The kernel gives device numbers out again: only while the server lives, or has left the
-        mount behind dead, do they tell one mount from another.
+        The kernel gives numbers out again: only while the server lives, or has left the mount
+        behind dead, do they tell one mount from another.
+
+        Raises:
+            MountError: It is covered by another.
         """
-        there = find_mount(self.path)
-        if there is None or there.device != self._found.device:
-            return False
-        return not self._server.wait(0.0) or not is_alive(self.path)
+        mounts = list(kernel_mounts())
+        own = self._found
+        same = (m for m in mounts if m.device == own.device)
+        ours = next((m for m in same if own.id == m.id or own.path == m.path), None)
+        if ours is None:
+            return None
+        seen = next(one for one in reversed(mounts) if one.path == ours.path)
+        if seen != ours:
+            what = f"{seen.source} ({seen.file_system})"
+            message = f"{seen.path} cannot be unmounted: {what} is mounted on top of it"
+            raise MountError(message, hint=f"`umount {seen.path}` takes that away")
+        if self._server.wait(0.0) and state_of(seen.path) is not MountState.DEAD:
+            return None
+        return seen
 
     def __enter__(self) -> Path:
         return self.path
@@ -157,7 +178,7 @@ class Mounted:
 def _clear(path: Path, *, private: bool) -> None:
     """Take away what a server left that did not come up, or had to be killed."""
     left = find_mount(path)
-    if left is not None and left.is_pfs:
+    if left is not None and left.is_pfs and (private or state_of(path) is MountState.DEAD):
         with suppress(MountError):  # the one to tell is why the server did not come up
             detach(left, lazy=True)
     if private:

@@ -21,13 +21,18 @@ _ANSWER_MAX: Final = 65_536
 _TAIL_MAX: Final = 2_000
 
 
-def start_server(settings: dict[str, Any], *, tied: bool, timeout_s: float) -> ServerProcess:
+def start_server(
+    settings: dict[str, Any], *, tied: bool, timeout_s: float
+) -> tuple[ServerProcess, str]:
     """Start a server and wait until its mount is up.
 
     Args:
         settings: What it is told: see `pfsfuse.settings`.
         tied: Whether the server ends when this process does, and may write to its standard error.
         timeout_s: How long to wait.
+
+    Returns:
+        The server, and the device number of its mount.
 
     Raises:
         MountError: It does not come up; the error says why, in the server's words.
@@ -46,11 +51,11 @@ def start_server(settings: dict[str, Any], *, tied: bool, timeout_s: float) -> S
                 os.close(theirs)
                 if log is not None:
                     os.close(log)
-            server.await_mount(errors, timeout_s)
+            device = server.await_mount(errors, timeout_s)
         except BaseException:
             server.end()
             raise
-    return server
+    return server, device
 
 
 class ServerProcess:
@@ -70,8 +75,8 @@ class ServerProcess:
         self._report: int | None = report
         self._closing = weakref.finalize(self, os.close, report)
 
-    def await_mount(self, errors: IO[bytes], timeout_s: float) -> None:
-        """Wait until the mount is up.
+    def await_mount(self, errors: IO[bytes], timeout_s: float) -> str:
+        """Wait until the mount is up; its device number.
 
         Args:
             errors: The server's standard error.
@@ -81,8 +86,8 @@ class ServerProcess:
             MountError: It is not up, for the reason the server gave, or that its remains tell.
         """
         answer, ended = self._read_answer(timeout_s)
-        if answer.startswith("ready"):
-            return
+        if answer.startswith("ready "):
+            return answer.split()[1]
         sentence, _, rest = answer.partition("\n")
         sentence = sentence.removeprefix("error: ")
         hint = rest.partition("hint: ")[2].strip()
@@ -100,16 +105,23 @@ class ServerProcess:
         deadline = time.monotonic() + timeout_s
         said = b""
         ended = False
-        while b"ready\n" not in said and not ended:
+        while not (b"\nready " in said and said.endswith(b"\n")) and not ended:
             if not self._has_word(max(0.0, deadline - time.monotonic())):
                 break
             word = os.read(self._report or 0, _ANSWER_MAX)
             ended = not word
             said += word
-            pid, found, _ = said.partition(b"\n")
-            if found:
-                self.pid = int(pid)
+            self._note_pid(said)
         return os.fsdecode(said.partition(b"\n")[2]), ended
+
+    def _hear_pid(self) -> None:
+        if self._has_word(0.0):
+            self._note_pid(os.read(self._report or 0, _ANSWER_MAX))
+
+    def _note_pid(self, said: bytes) -> None:
+        pid, found, _ = said.partition(b"\n")
+        if found:
+            self.pid = int(pid)
 
     def _has_word(self, timeout_s: float) -> bool:
         assert self._report is not None
@@ -129,8 +141,10 @@ class ServerProcess:
     def end(self) -> None:
         """Ask it to unmount and exit; make it, if it does not."""
         if self.pid == 0:
-            mount_zygote.end()  # it has not even forked
-            self.let_go()
+            mount_zygote.end()  # it has not even forked, or nobody has listened
+            self._hear_pid()
+        if self.pid == 0:
+            self.let_go()  # which a server that was just forked takes for its end
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self.wait(0.0):

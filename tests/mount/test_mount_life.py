@@ -12,7 +12,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -20,8 +22,9 @@ import pfslib
 from pfslib.cli.main import main
 from pfslib.kv.tables import Table
 from pfslib.mounts import mountinfo
-from pfslib.mounts.mountinfo import find_mount, is_alive, list_mounts
+from pfslib.mounts.mountinfo import find_mount, is_alive, kernel_mounts, list_mounts
 from pfslib.mounts.mounting import Mounted, mount
+from pfslib.mounts.turns import turn_at
 from pfslib.mounts.unmounting import unmount
 from pfslib.testing.runner_workbench import is_running, wait_until
 
@@ -166,6 +169,79 @@ def test_ten_mounts_at_once(mount_source: Make) -> None:
     paths = [mount_source().path for _ in range(10)]
     assert len({path.stat().st_dev for path in paths}) == 10
     assert all((path / "run.sh").exists() for path in paths)
+
+
+# --- others at the same place ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", ["nothing", "dead"])
+def test_of_many_that_mount_at_once_one_does(
+    source, mount_source: Make, mountpoint: Path, before: str
+) -> None:
+    """The others are refused; none is mounted on top of it, nor takes it for the dead one."""
+    if before == "dead":
+        os.kill((dead := mount_source(mountpoint)).pid, signal.SIGKILL)
+        assert wait_until(lambda: not is_running(dead.pid))
+    start = Barrier(6)
+
+    def try_it() -> Mounted | str:
+        start.wait()
+        try:
+            return mount(source.store, source.view, mountpoint, fsname="test")
+        except pfslib.MountError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(6) as pool:
+        results = [future.result() for future in [pool.submit(try_it) for _ in range(6)]]
+    made = [result for result in results if isinstance(result, Mounted)]
+    try:
+        assert len(made) == 1
+        refusals = [result for result in results if isinstance(result, str)]
+        assert all("is a mount point already" in refusal for refusal in refusals)
+        assert [m.path for m in kernel_mounts() if m.path == mountpoint] == [mountpoint]
+        assert (mountpoint / "run.sh").exists()
+    finally:
+        for one in made:
+            one.unmount()
+
+
+def test_the_turn_of_another_is_not_waited_for_for_ever(
+    mount_source: Make, mountpoint: Path
+) -> None:
+    with turn_at(mountpoint, 1.0), pytest.raises(pfslib.MountError, match="somebody else"):
+        mount_source(mountpoint, timeout_s=0.1)
+    mount_source(mountpoint)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a tmpfs")
+def test_unmount_of_a_mount_that_another_covers_says_so(
+    mount_source: Make, mountpoint: Path
+) -> None:
+    made = mount_source(mountpoint)
+    subprocess.run(["mount", "-t", "tmpfs", "on-top", mountpoint], check=True)
+    try:
+        with pytest.raises(pfslib.MountError, match=r"on-top \(tmpfs\) is mounted on top of it"):
+            made.unmount()
+    finally:
+        subprocess.run(["umount", mountpoint], check=True)
+    assert (mountpoint / "run.sh").exists()
+    made.unmount()
+    assert find_mount(mountpoint) is None
+
+
+@pytest.mark.parametrize("how", ["unmount", "terminate"])
+def test_a_mount_is_found_when_a_directory_above_was_renamed(
+    mount_source: Make, mountpoint: Path, how: str
+) -> None:
+    made = mount_source(mountpoint / ".." / "mnt")
+    elsewhere = mountpoint.parent.with_name(mountpoint.parent.name + " moved")
+    mountpoint.parent.rename(elsewhere)
+    assert (elsewhere / "mnt/run.sh").exists()
+    if how == "unmount":
+        made.unmount()
+    else:
+        os.kill(made.pid, signal.SIGTERM)
+    assert wait_until(lambda: find_mount(elsewhere / "mnt") is None and not is_running(made.pid))
 
 
 # --- open files ------------------------------------------------------------------------------

@@ -89,7 +89,9 @@ def start() -> Iterator[Callable[..., Server]]:
 
 def test_ready_means_that_the_mount_answers(start, settings, mountpoint: Path) -> None:
     server = start(settings)
-    assert server.answer() == "ready\n"
+    answer = server.answer()
+    found = find_mount(mountpoint)
+    assert answer == f"ready {found.device}\n"
     assert (mountpoint / "run.sh").exists()
     server.terminate()
     assert server.answer() == ""
@@ -159,7 +161,7 @@ def test_a_log_that_nobody_reads_holds_nobody_up(
             os.write(log, bytes(4096))
     os.set_blocking(log, True)
     server = start({**settings, "store": str(tmp_path / "store"), "view": "store"}, log=log)
-    assert server.answer() == "ready\n"
+    assert server.answer().startswith("ready ")
     shutil.rmtree(tmp_path / "store")  # nothing can be kept from gc any more, and that is logged
     code = """if True:
         import os, sys
@@ -183,7 +185,7 @@ def test_zygote_that_was_killed_is_replaced(start, settings, mountpoint: Path) -
     os.kill(before, signal.SIGKILL)
     while is_running(before):
         time.sleep(0.001)
-    assert start(settings).answer() == "ready\n"
+    assert start(settings).answer().startswith("ready ")
     assert mount_zygote.zygote_pid() != before
 
 
@@ -230,4 +232,4 @@ def test_zygote_whose_socket_somebody_closed_is_replaced(start, settings) -> Non
     """As programs do that become daemons."""
     mount_zygote.prepare()
     mount_zygote._current._control.close()
-    assert start(settings).answer() == "ready\n"
+    assert start(settings).answer().startswith("ready ")
