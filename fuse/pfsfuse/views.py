@@ -63,8 +63,8 @@ class Trees(Protocol):
         """
         ...
 
-    def pin(self, root: bytes, /) -> object:
-        """Keep a tree from gc as long as the store is open.
+    def pin(self, *roots: bytes) -> object:
+        """Keep trees from gc as long as the store is open.
 
         Raises:
             OSError: It cannot be.
@@ -253,8 +253,7 @@ def open_view(store: Trees, text: str, *, label: str = "") -> Inode:
         _pin(store, root)
         return ShownTree(store.tree(root), label=label.encode()).top()
     if kind == "trees" and (trees := _parse_trees(rest)) is not None:
-        for tree in trees.values():
-            _pin(store, tree.root)
+        _pin(store, *(tree.root for tree in trees.values()))
         return SideBySide(store, trees).top()
     message = f"view {text!r} invalid"
     hint = "it is 'roots', 'tree:ROOT' or 'trees:NAME=ROOT=LABEL,...', each ROOT 64 hex digits"
@@ -273,8 +272,8 @@ def _parse_trees(text: str) -> dict[bytes, Labelled] | None:
     return trees
 
 
-def _pin(store: Trees, root: bytes) -> None:
+def _pin(store: Trees, *roots: bytes) -> None:
     try:
-        store.pin(root)
+        store.pin(*roots)
     except OSError as error:  # a full disk, or one that cannot be written: it can still be read
-        _log.warning("the mount does not keep its commit from gc: %s", error)
+        _log.warning("the mount does not keep its commits from gc: %s", error)

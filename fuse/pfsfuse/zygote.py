@@ -19,17 +19,19 @@ from pfsfuse.server import serve
 from pfsfuse.settings import Settings, parse_settings
 from pfslib import PfsError
 
-_ORDER_MAX: Final = 1 << 20
-_DESCRIPTORS: Final = 3
-"""That come with an order: for reports, for what goes wrong until the mount is up, for the log."""
+_ORDER_MAX: Final = 16
+_DESCRIPTORS: Final = 4
+"""That come with an order: for the settings, for reports, for what goes wrong until it is up, for
+the log."""
 
 
 class Zygote:
     """Forks servers.
 
     Args:
-        control: A SOCK_SEQPACKET socket. An order is a `Settings` as msgpack, with descriptors: a
-            pipe for reports, a file for standard error and, if there is to be one, the log.
+        control: A SOCK_SEQPACKET socket. An order is whatever comes with descriptors: a file with
+            `Settings` as msgpack, a pipe for reports, a file for standard error and, if there is to
+            be one, the log.
     """
 
     def __init__(self, control: int) -> None:
@@ -48,21 +50,23 @@ class Zygote:
         order, descriptors, _, _ = socket.recv_fds(self._control, _ORDER_MAX, _DESCRIPTORS)
         if not order:
             return False
-        settings = parse_settings(order)
         if os.fork() == 0:
-            self._become_server(settings, descriptors)
+            self._become_server(*descriptors)
         for fd in descriptors:
             os.close(fd)
         return True
 
-    def _become_server(self, settings: Settings, descriptors: list[int]) -> NoReturn:
+    def _become_server(self, settings: int, *descriptors: int) -> NoReturn:
         code = 1
         try:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.close(self._control.detach())
             # Out of the zygote's session, and with it out of reach of what is sent to that.
             os.setsid()
-            code = _serve(settings, *descriptors)
+            with open(settings, "rb", buffering=0) as file:
+                file.seek(0)
+                order = parse_settings(file.readall())
+            code = _serve(order, *descriptors)
         finally:
             # The thread that serves may be stuck in a request that is never answered.
             os._exit(code)

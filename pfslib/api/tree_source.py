@@ -93,22 +93,22 @@ class TreeSource:
         """
         return Tree.of_node(self.kv, root, self.cache)
 
-    def pin(self, root: bytes) -> Hold:
-        """Keep a tree from gc though its commit be deleted, as long as this store is open.
+    def pin(self, *roots: bytes) -> Hold:
+        """Keep trees from gc though their commits be deleted, as long as this store is open.
 
         Args:
-            root: Key of its root directory. To be sure of all of it, see afterwards that its commit
-                is there.
+            roots: Keys of their root directories. To be sure of all of a tree, see afterwards that
+                its commit is there.
 
         Returns:
-            What to ``release()`` if the tree may go sooner.
+            What to ``release()`` if the trees may go sooner.
 
         Raises:
             StoreFullError: There is no room to note it down.
             OSError: The store's directory cannot be written to.
         """
         pin = self.kv.hold()
-        pin.add((root,))
+        pin.add(roots)
         self._pins.append(pin)
         return pin
 

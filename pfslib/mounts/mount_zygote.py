@@ -22,6 +22,9 @@ from typing import Final
 from pfslib.model.errors import MountError
 
 _MODULE: Final = "pfsfuse"
+_ORDER: Final = b"!"
+"""What an order says; all that matters are the descriptors that come with it."""
+
 _END_S: Final = 2.0
 _TRIES: Final = 2
 _LAST_WORDS_S: Final = 0.2
@@ -157,8 +160,10 @@ class MountZygote:
         return self._process.poll() is None and self._circumstances == circumstances
 
     def send(self, settings: bytes, descriptors: Sequence[int]) -> None:
-        """Give an order."""
-        socket.send_fds(self._control, [settings], descriptors)
+        """Give an order; the settings go by a file, for a message cannot be of any length."""
+        with open(os.memfd_create("pfs"), "wb", buffering=0) as file:  # noqa: PTH123 - no path
+            file.write(settings)
+            socket.send_fds(self._control, [_ORDER], [file.fileno(), *descriptors])
 
     def last_words(self) -> str:
         """What it has complained of, and with which exit code it has ended, if it has."""

@@ -21,6 +21,9 @@ from pfslib.mounts.unmounting import detach
 BINDING_VARIABLE: Final = "PFS_MOUNT_BINDING"
 """Environment variable: ``fusepy`` has libfuse speak to the kernel, in place of our own code."""
 
+_FSNAME_MAX: Final = 1000
+"""Characters, of up to four bytes: the kernel takes a page."""
+
 _EXIT_S: Final = 2.0
 """How long a server is waited for after the unmount; it takes milliseconds when nothing is open."""
 
@@ -43,7 +46,7 @@ def mount(
         view: ``tree:`` and the 64 hex digits of a root, or ``roots``, which shows each tree of
             the store at ``/<64 hex digits>`` below the mount point.
         mountpoint: An existing, empty directory; None for a private one that goes with the mount.
-        fsname: What `mount`, `df` and `list_mounts` show as the source.
+        fsname: What `mount`, `df` and `list_mounts` show as the source; cut if it is long.
         label: Value of the extended attribute ``user.pfs.commit`` of everything in the mount.
         tied: Whether the mount ends with this process, however that ends.
         allow_other: Whether other users may look; without it not even root may look into a user's.
@@ -59,7 +62,7 @@ def mount(
     settings = {
         "store": os.path.abspath(store_dir),  # noqa: PTH100 - keeps symbolic links
         "view": view,
-        "fsname": fsname,
+        "fsname": _cut(fsname),
         "label": label,
         "allow_other": allow_other,
         "private": mountpoint is None,
@@ -173,6 +176,10 @@ class Mounted:
         tb: TracebackType | None,
     ) -> None:
         self.unmount()
+
+
+def _cut(fsname: str) -> str:
+    return fsname if len(fsname) <= _FSNAME_MAX else fsname[: _FSNAME_MAX - 1] + "…"
 
 
 def _clear(path: Path, *, private: bool) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pfslib
+from pfslib.mounts.mountinfo import list_mounts
 
 pytestmark = pytest.mark.mount
 
@@ -95,6 +96,22 @@ def test_a_store_lists_repos_with_branches_tags_and_commits(store: pfslib.Store)
             assert not (path / missing).exists()
         listed = {entry.name: entry.inode() for entry in os.scandir(path / "a")}
         assert listed == {name: (path / "a" / name).stat().st_ino for name in listed}
+
+
+def test_more_side_by_side_than_a_message_or_a_name_of_a_file_system_holds(
+    store: pfslib.Store,
+) -> None:
+    commits = [put(store, "a", {"/x": f"version {number}"}) for number in range(3)]
+    show = {f"{number:0120}": commits[number % 3] for number in range(1000)}
+    with store.mount(show=show) as path:
+        assert names(path) == sorted(show)
+        for name in (f"{number:0120}" for number in (0, 299, 999)):
+            assert (path / name / "x").read_text() == f"version {int(name) % 3}"
+            assert label(path / name) == str(show[name])
+        source = next(record.fsname for record in list_mounts() if record.path == path)
+        assert source.startswith(f"pfs:{commits[0]} {commits[1]} ")
+        assert source.endswith("…")
+        assert len(names(store.path / "holds")) < 10
 
 
 def test_a_store_is_as_large_as_its_heads(store: pfslib.Store) -> None:

@@ -88,7 +88,7 @@ class StoreInMemory:
             raise NotFoundError("no such tree")
         return self.trees[root]
 
-    def pin(self, root: bytes) -> object:
+    def pin(self, *roots: bytes) -> object:
         return None
 
 
