@@ -7,6 +7,7 @@ found in: nothing is ever mixed of two commits.
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterator
 from typing import Protocol
@@ -97,7 +98,7 @@ class ShownRepo(ShownDirectory):
         found, kept = self._catalog.find(self._repo, text), None
         while kept is None or kept.commit != found.commit:
             kept = found
-            self._catalog.keep(kept)
+            self._keep(kept)
             found = self._catalog.find(self._repo, text)  # still there, so it cannot be swept now
         return self._inode(directory, found)
 
@@ -105,6 +106,14 @@ class ShownRepo(ShownDirectory):
         """See Shown."""
         entries = self._catalog.entries(self._repo)[position:]
         return (self._inode(directory, found) for found in entries)
+
+    def _keep(self, entry: CatalogEntry) -> None:
+        """Keep a commit from gc, or fail for this name alone: what is shown must stay readable."""
+        try:
+            self._catalog.keep(entry)
+        except OSError as error:  # no room, or no access: nothing that whoever looks could mend
+            why = f"{self._repo}@{entry.commit} cannot be kept from gc: {error}"
+            raise OSError(errno.EIO, why) from error
 
     def _inode(self, directory: Inode, found: CatalogEntry) -> Inode:
         salt = b"" if found.is_final else b"/" + found.commit.encode()

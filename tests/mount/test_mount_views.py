@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 import pfslib
+from pfsfuse.errnos import errno_of
+from pfsfuse.operations import Operations
+from pfsfuse.store_view import ShownStore
+from pfslib import CatalogEntry
 from pfslib.mounts.mountinfo import list_mounts
 
 pytestmark = pytest.mark.mount
@@ -176,6 +180,28 @@ def test_what_is_open_stays_with_its_commit(store: pfslib.Store) -> None:
         assert os.read(fd, 3) == b"old"
         os.close(fd)
         os.close(directory)
+
+
+@pytest.mark.parametrize(
+    "error", [pfslib.StoreFullError("s", "no room"), OSError(errno.EACCES, "no")]
+)
+def test_what_cannot_be_kept_from_gc_is_an_error_of_its_name_alone(
+    store: pfslib.Store, error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = store.commit("a@master")
+
+    def keep(entry: CatalogEntry) -> None:
+        if entry.name == "master":
+            raise error
+
+    with pfslib.open_catalog(store.path) as catalog:
+        monkeypatch.setattr(catalog, "keep", keep)
+        operations = Operations(ShownStore(catalog).top())
+        repo = operations.lookup(operations.top, b"a")
+        with pytest.raises(OSError, match=f"a@{commit.id} cannot be kept from gc") as caught:
+            operations.lookup(repo, b"master")
+        assert errno_of(caught.value, "lookup", lambda: b"/a/master") == errno.EIO
+        assert operations.lookup(repo, commit.id.encode()).shown.label == str(commit).encode()
 
 
 def test_a_repo_that_changes_is_listed_as_it_was(store: pfslib.Store) -> None:
