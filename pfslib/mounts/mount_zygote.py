@@ -114,8 +114,27 @@ def _ready() -> MountZygote:
 
 def _circumstances() -> tuple[object, ...]:
     """What a forked server would inherit, and must not be what the zygote had long ago."""
-    namespace = os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - a link's own target
-    return sys.executable, os.geteuid(), os.getegid(), tuple(os.getgroups()), namespace
+    user = (os.geteuid(), os.getegid(), tuple(os.getgroups()))
+    return sys.executable, user, _namespace(), *_root()
+
+
+def _namespace() -> int | None:
+    with suppress(OSError):  # without /proc there is nothing to mount either
+        return os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - a link's own target
+    return None
+
+
+def _root() -> tuple[object, ...]:
+    """Which directory is /: a chroot changes that, maybe to the same one, mounted elsewhere."""
+    fd = os.open("/", os.O_PATH)
+    try:
+        status = os.fstat(fd)
+        with suppress(OSError):
+            said = Path(f"/proc/self/fdinfo/{fd}").read_text().partition("mnt_id:")[2].split()[:1]
+            return status.st_dev, status.st_ino, *said
+        return status.st_dev, status.st_ino
+    finally:
+        os.close(fd)
 
 
 class MountZygote:

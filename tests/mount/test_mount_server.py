@@ -233,3 +233,26 @@ def test_zygote_whose_socket_somebody_closed_is_replaced(start, settings) -> Non
     mount_zygote.prepare()
     mount_zygote._current._control.close()
     assert start(settings).answer().startswith("ready ")
+
+
+CHROOT = """
+import os, subprocess, sys
+from pathlib import Path
+from pfslib.mounts.mounting import mount
+store, view, root, mountpoint = sys.argv[1:]
+with mount(Path(store), view, None, fsname="before") as path:
+    assert (path / "run.sh").exists()
+subprocess.run(["mount", "--rbind", "/", root], check=True)
+os.chroot(root)
+with mount(Path(store), view, Path(mountpoint), fsname="after") as path:
+    print((path / "run.sh").exists(), flush=True)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change its root directory")
+def test_zygote_from_before_a_chroot_is_replaced(source, mountpoint: Path, tmp_path: Path) -> None:
+    """Its servers would mount where the process cannot look. It is told by more than the inode."""
+    (tmp_path / "root").mkdir()
+    arguments = [source.store, source.view, tmp_path / "root", mountpoint]
+    command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", CHROOT]
+    assert subprocess.check_output([*command, *arguments], timeout=20) == b"True\n"
