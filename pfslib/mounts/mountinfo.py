@@ -89,9 +89,16 @@ def find_mount(path: Path) -> KernelMount | None:
     """What is mounted at a path, of any file system; None for nothing.
 
     Works without touching the mount itself, so that a dead or hung server does not matter.
+
+    Raises:
+        MountError: The path is relative to a directory that was deleted.
     """
     mounts = {mount.path: mount for mount in kernel_mounts()}
-    absolute = path.absolute()
+    try:
+        absolute = path.absolute()
+    except FileNotFoundError:
+        message = f"{path} leads nowhere: the working directory was deleted"
+        raise MountError(message, hint="give a path that begins with /") from None
     if absolute.name != "..":
         unasked = mounts.get(_real_path(absolute.parent) / absolute.name)
         if unasked is not None:

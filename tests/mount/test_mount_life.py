@@ -244,6 +244,37 @@ def test_a_mount_is_found_when_a_directory_above_was_renamed(
     assert wait_until(lambda: find_mount(elsewhere / "mnt") is None and not is_running(made.pid))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a mount namespace")
+def test_a_mount_point_that_is_deleted_takes_the_mount_with_it(
+    mount_source: Make, mountpoint: Path
+) -> None:
+    """As a container can, in which nothing is mounted there."""
+    made = mount_source(mountpoint)
+    code = f"umount {mountpoint} && rm -r {mountpoint.parent}"
+    elsewhere = ["unshare", "--mount", "--propagation", "private", "sh", "-c", code]
+    subprocess.run(elsewhere, check=True)
+    assert wait_until(lambda: not is_running(made.pid))
+    made.unmount()
+    with pytest.raises(pfslib.MountError, match=f"{mountpoint} does not exist"):
+        mount_source(mountpoint)
+
+
+def test_the_working_directory_of_the_owner_is_deleted(
+    mount_source: Make, mountpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = mountpoint.with_name("gone")
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for path in (mountpoint, None):
+        with mount_source(path) as mounted:
+            assert (mounted / "run.sh").exists()
+    for call in (mount_source, unmount):
+        with pytest.raises(pfslib.MountError, match="mnt leads nowhere") as caught:
+            call(Path("mnt"))
+        assert caught.value.hint == "give a path that begins with /"
+
+
 # --- open files ------------------------------------------------------------------------------
 
 
