@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pfslib.model.errors import MountError
-from pfslib.mounts.mountinfo import MountState, find_mount, state_of
+from pfslib.mounts.mountinfo import KernelMount, MountState, find_mount, state_of
 from pfslib.mounts.unmounting import detach
 
 _DEVICE: Final = Path("/dev/fuse")
@@ -69,19 +69,21 @@ def check_mountpoint(given: Path) -> Path:
         detach(found, lazy=True)
         found = find_mount(given)
     if found is not None:
-        what = f"{found.source} ({found.file_system})"
-        hint = (
-            f"`pfs unmount {found.path}` takes it away"
-            if found.is_pfs
-            else "name another directory"
-        )
-        message = f"{found.path} is a mount point already: {what} is mounted there"
-        if state is MountState.HUNG:
-            message += ", and its server lives, but does not answer"
-        raise MountError(message, hint=hint)
+        raise refuse(found, is_hung=state is MountState.HUNG)
     path = Path(os.path.realpath(given))
     _check_directory(path)
     return path
+
+
+def refuse(found: KernelMount, *, is_hung: bool = False) -> MountError:
+    """The error for a mount point at which something is mounted already."""
+    what = f"{found.source} ({found.file_system})"
+    message = f"{found.path} is a mount point already: {what} is mounted there"
+    if is_hung:
+        message += ", and its server lives, but does not answer"
+    if not found.is_pfs:
+        return MountError(message, hint="name another directory")
+    return MountError(message, hint=f"`pfs unmount {found.path}` takes it away")
 
 
 def _check_directory(path: Path) -> None:

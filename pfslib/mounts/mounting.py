@@ -11,11 +11,11 @@ from types import TracebackType
 from typing import Any, Final
 
 from pfslib.model.errors import MountError
-from pfslib.mounts.checks import check_machine, check_mountpoint
+from pfslib.mounts.checks import check_machine
 from pfslib.mounts.mount_zygote import prepare
 from pfslib.mounts.mountinfo import KernelMount, MountState, find_mount, kernel_mounts, state_of
 from pfslib.mounts.server_process import ServerProcess, start_server
-from pfslib.mounts.turns import turn_at
+from pfslib.mounts.turns import claim
 from pfslib.mounts.unmounting import detach
 
 BINDING_VARIABLE: Final = "PFS_MOUNT_BINDING"
@@ -71,8 +71,7 @@ def mount(
     if mountpoint is None:
         path = Path(os.path.realpath(tempfile.mkdtemp(prefix="pfs-")))
         return _mount_at(path, settings, tied=tied, timeout_s=timeout_s)
-    with turn_at(mountpoint, timeout_s):
-        path = check_mountpoint(mountpoint)
+    with claim(mountpoint, timeout_s) as path:
         return _mount_at(path, settings, tied=tied, timeout_s=timeout_s)
 
 

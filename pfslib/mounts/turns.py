@@ -1,7 +1,8 @@
 """Those who mount at one place take turns: of two mounts, one would hide the other.
 
-The lock is on the directory above: the mount point itself may be a mount whose server is dead. That
-cannot be opened, and only one of those that find it may clear it away.
+The lock is on the mount point. A mount there whose server is dead cannot be opened, nor locked, and
+only one of those who find it may clear it away, or the others would take the new mount for the dead
+one. So whoever finds anything mounted locks the directory above first.
 """
 
 from __future__ import annotations
@@ -10,35 +11,52 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from pfslib.model.errors import MountError
+from pfslib.mounts.checks import check_mountpoint, refuse
 from pfslib.mounts.mountinfo import find_mount
 
 _PAUSE_S: Final = 0.01
 
 
 @contextmanager
-def turn_at(mountpoint: Path, timeout_s: float) -> Iterator[None]:
-    """Wait until nobody else is mounting there.
+def claim(given: Path, timeout_s: float) -> Iterator[Path]:
+    """Have a directory to mount on for oneself; a mount of ours whose server is dead makes room.
 
     Args:
-        mountpoint: As it was given.
-        timeout_s: How long to wait.
+        given: The directory.
+        timeout_s: How long to wait for others who mount there.
+
+    Yields:
+        The mount point as an absolute path without symbolic links.
 
     Raises:
-        MountError: Somebody else still is.
+        MountError: It cannot be mounted on, or somebody else is at it all the time.
     """
-    found = find_mount(mountpoint)
-    place = Path(os.path.realpath(mountpoint)) if found is None else found.path
-    lock = _open(place)
-    if lock is None:  # then it cannot be mounted on, which is better said by others
+    with ExitStack() as locks:
+        found = find_mount(given)
+        if found is not None:
+            locks.enter_context(_locked(found.path.parent, timeout_s))
+        path = check_mountpoint(given)
+        locks.enter_context(_locked(path, timeout_s))
+        found = find_mount(path)
+        if found is not None:
+            raise refuse(found)
+        yield path
+
+
+@contextmanager
+def _locked(directory: Path, timeout_s: float) -> Iterator[None]:
+    try:
+        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # the directory above may not be for this user to look into
         yield
         return
     try:
-        _take(lock, place, timeout_s)
+        _take(lock, directory, timeout_s)
         try:
             yield
         finally:
@@ -47,27 +65,18 @@ def turn_at(mountpoint: Path, timeout_s: float) -> Iterator[None]:
         os.close(lock)
 
 
-def _open(place: Path) -> int | None:
-    for directory in (place.parent, place):  # the latter for who may not look into the former
-        try:
-            return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            continue
-    return None
-
-
-def _take(lock: int, place: Path, timeout_s: float) -> None:
+def _take(lock: int, directory: Path, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(_PAUSE_S)
-                continue
-            message = f"somebody else is mounting at {place}, or has locked the directory it is in"
-            hint = f"`fuser -v {place.parent}` shows who uses that"
-            raise MountError(message, hint=hint) from None
+            if time.monotonic() >= deadline:
+                message = f"somebody else is mounting at {directory}, or has it locked"
+                hint = f"`fuser -v {directory}` shows who uses it"
+                raise MountError(message, hint=hint) from None
+            time.sleep(_PAUSE_S)
         except OSError:  # a file system without such locks
             return
-        return
+        else:
+            return

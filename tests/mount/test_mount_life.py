@@ -24,7 +24,7 @@ from pfslib.kv.tables import Table
 from pfslib.mounts import mountinfo
 from pfslib.mounts.mountinfo import find_mount, is_alive, kernel_mounts, list_mounts
 from pfslib.mounts.mounting import Mounted, mount
-from pfslib.mounts.turns import turn_at
+from pfslib.mounts.turns import claim
 from pfslib.mounts.unmounting import unmount
 from pfslib.testing.runner_workbench import is_running, wait_until
 
@@ -208,7 +208,7 @@ def test_of_many_that_mount_at_once_one_does(
 def test_the_turn_of_another_is_not_waited_for_for_ever(
     mount_source: Make, mountpoint: Path
 ) -> None:
-    with turn_at(mountpoint, 1.0), pytest.raises(pfslib.MountError, match="somebody else"):
+    with claim(mountpoint, 1.0), pytest.raises(pfslib.MountError, match="somebody else"):
         mount_source(mountpoint, timeout_s=0.1)
     mount_source(mountpoint)
 
