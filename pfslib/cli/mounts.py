@@ -88,7 +88,8 @@ def _named(word: str) -> tuple[str, str]:
 def unmount(session: Session, directory: Path, *, lazy: bool, discard: bool) -> None:
     """Take a mounted commit away.
 
-    Of what was mounted with -w, the changes are committed first.
+    One that is in use is not, unless its server is dead or hung, which is said then. Of what was
+    mounted with -w, the changes are committed first.
     """
     from pfslib.api.working_copy import is_working_copy
 
