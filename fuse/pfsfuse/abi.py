@@ -125,5 +125,11 @@ BATCH_FORGET_IN: Final = struct.Struct("=II")
 FORGET_ONE: Final = struct.Struct("=QQ")
 """nodeid, how many lookups to take back"""
 
+NOTIFY_INVAL_ENTRY: Final = 3
+"""In place of an error, with unique 0: the kernel is told something it has not asked for."""
+
+INVAL_ENTRY_OUT: Final = struct.Struct("=QII")
+"""Of a directory: nodeid, length of the name, flags; the name follows, ended by a zero byte"""
+
 assert (IN_HEADER.size, OUT_HEADER.size) == (40, 16)
 assert (INIT_OUT.size, ATTR.size, ENTRY_OUT.size, STATFS_OUT.size) == (64, 88, 40, 80)

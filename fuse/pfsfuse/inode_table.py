@@ -6,13 +6,13 @@ import errno
 from typing import Final
 
 from pfsfuse.errnos import Refusal
-from pfsfuse.inodes import ROOT_ID, Inode
+from pfsfuse.inodes import ROOT_ID, Inode, Shown
 
 _IDS: Final = 2**64
 
 
 class InodeTable:
-    """Inodes by number. Used by one thread."""
+    """Inodes by number. Changed by one thread."""
 
     def __init__(self, top: Inode) -> None:
         self._inodes = {ROOT_ID: top}
@@ -52,6 +52,10 @@ class InodeTable:
         inode.lookups -= lookups
         if inode.lookups <= 0:
             del self._inodes[number]
+
+    def shown_by(self, shown: Shown) -> list[Inode]:
+        """The inodes of one thing that is shown; other threads may ask. Cost: a look at each."""
+        return [inode for inode in list(self._inodes.values()) if inode.shown is shown]
 
 
 def _are_same(one: Inode, other: Inode) -> bool:

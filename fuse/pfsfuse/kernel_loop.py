@@ -118,6 +118,11 @@ class KernelLoop:
             Op.DESTROY: lambda _node, _data: b"",
         }
 
+    @property
+    def inodes(self) -> InodeTable:
+        """What the kernel knows."""
+        return self._inodes
+
     def serve(self) -> None:
         """Answer until the mount is gone.
 

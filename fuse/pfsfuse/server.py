@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Final
 
 import pfslib
+from pfsfuse.forgetting import forgetting_deleted
 from pfsfuse.inodes import Inode
 from pfsfuse.kernel_loop import KernelLoop
 from pfsfuse.kernel_mount import Mount, detach, mount, read_far_ahead
@@ -118,7 +119,9 @@ class _Served:
             if settings.binding == "kernel":
                 device = mount(wanted)
                 try:
-                    KernelLoop(device, self._operations, on_live=self._say_live).serve()
+                    loop = KernelLoop(device, self._operations, on_live=self._say_live)
+                    with forgetting_deleted(device, loop.inodes, self._operations.top.shown):
+                        loop.serve()
                 finally:
                     os.close(device)  # or whoever looks in while nobody serves waits for ever
             else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Lock
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -36,13 +38,19 @@ class CatalogEntry(msgspec.Struct, frozen=True):
         return self.name == self.commit
 
 
+class Kept:
+    """A tree is kept from gc while somebody has this."""
+
+
 class Catalog(TreeSource):
     """A store opened for its names and trees: light, for mounts."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._kept: set[bytes] = set()
+        self._kept: WeakValueDictionary[bytes, Kept] = WeakValueDictionary()
         self._keeping = self.kv.hold()
+        self._noted = 0
+        self._lock = Lock()
 
     def repos(self) -> list[str]:
         """The names of all repos, sorted."""
@@ -95,19 +103,51 @@ class Catalog(TreeSource):
         """The tree of a commit."""
         return Tree(self.kv, entry.root, self.cache, where=f"commit {entry.commit}")
 
-    def keep(self, entry: CatalogEntry) -> None:
-        """Keep the tree of a commit from gc as long as the store is open.
+    def deleted(self, commits: Iterable[str]) -> set[str]:
+        """Which of some commits, by id, are not there any more. Cost: a look-up for each."""
+        with self.kv.read() as txn:
+            return {commit for commit in commits if find_commit(txn, commit) is None}
+
+    def keep(self, entry: CatalogEntry) -> Kept:
+        """Keep the tree of a commit from gc.
 
         To be sure of all of it, see afterwards that the commit is there.
+
+        Returns:
+            What to hold on to meanwhile; when nobody does, `tidy` lets gc have the tree.
 
         Raises:
             StoreFullError: There is no room to note it down.
             OSError: The store's directory cannot be written to.
         """
         root = entry.root.node
-        if root not in self._kept:
-            self._keeping.add((root,))
-            self._kept.add(root)
+        with self._lock:
+            kept = self._kept.get(root)
+            if kept is None:
+                self._keeping.add((root,))
+                self._noted += 1
+                self._kept[root] = kept = Kept()
+            return kept
+
+    def tidy(self) -> None:
+        """Let gc have what nobody wants kept any more. Cost: 32 bytes written for all else.
+
+        Raises:
+            StoreFullError: There is no room to note down the rest.
+            OSError: The store's directory cannot be written to.
+        """
+        with self._lock:
+            wanted = dict(self._kept)
+            if len(wanted) == self._noted:
+                return
+            before, self._keeping = self._keeping, self.kv.hold()
+            try:
+                self._keeping.add(wanted)
+            except BaseException:
+                self._keeping = before
+                raise
+            self._noted = len(wanted)
+            before.release()
 
     def close(self) -> None:
         """See TreeSource."""

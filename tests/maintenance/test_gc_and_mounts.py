@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from pfslib import CommitNotFoundError, Store
-from pfslib.testing.inventory import assert_exact, held, put, small_files, stored
+from pfslib.testing.inventory import assert_exact, held, live, put, small_files, stored
 from pfslib.testing.shell_pipelines import commit_files, shell_spec
 
 pytestmark = pytest.mark.mount
@@ -49,6 +49,40 @@ def test_a_killed_mount_holds_nothing(store: Store, random: Random) -> None:
     store.gc()
     assert stored(store).chunks == set()
     assert held(store.path) == 0
+
+
+def test_a_mount_of_all_gives_back_what_was_deleted_and_nobody_reads(
+    store: Store, random: Random
+) -> None:
+    """First what only was looked at; what is open, or worked in, when that is over."""
+    files = {**small_files(random, 50), "/big": random.randbytes(2_000_000)}
+    for repo in ("read", "open"):
+        put(store, repo, {**files, "/only": repo.encode() * 50_000})
+    put(store, "kept", {"/f": b"f" * 50_000})
+    with store.mount() as top:
+        for repo in ("read", "open", "kept"):
+            for name in ("master", store.commit(f"{repo}@master").id):
+                found = [path for path in (top / repo / name).rglob("*") if path.is_file()]
+                assert len({path.read_bytes() for path in found}) == (1 if repo == "kept" else 52)
+        assert held(store.path) == 3
+        directory = os.open(top / "open/master", os.O_RDONLY)
+        with (top / "open/master/big").open("rb") as file:
+            store.delete_repo("read")
+            store.delete_repo("open")
+            wait_for(lambda: held(store.path) == 2)
+            store.gc()
+            assert file.read() == files["/big"]
+            only = os.open("only", os.O_RDONLY, dir_fd=directory)
+            assert os.read(only, 100_000)[:4] == b"open"
+            os.close(only)
+            assert len(stored(store).chunks) > len(live(store).chunks)
+            assert not (top / "read").exists()
+        os.close(directory)
+        wait_for(lambda: held(store.path) == 1)
+        store.gc()
+        assert_exact(store)
+        assert (top / "kept/master/f").read_bytes() == b"f" * 50_000
+    wait_for(lambda: held(store.path) == 0)
 
 
 @pytest.mark.parametrize("collected", [False, True])

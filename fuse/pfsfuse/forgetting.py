@@ -1,0 +1,104 @@
+"""Has the kernel forget commits that were deleted, so that gc can have them.
+
+In the mount of a whole store, all that the kernel knows is kept from gc, since it may be open; and
+the kernel forgets nothing before memory is short. So it is told when a commit is not there any
+more. What is not in use it forgets at once, the rest when that is closed, and says so.
+
+A thread of its own does it: the kernel lets nobody change a directory while a name is looked up in
+it, for which the serving thread has to be free.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+from typing import Final
+from weakref import WeakSet
+
+from pfsfuse import abi
+from pfsfuse.inode_table import InodeTable
+from pfsfuse.inodes import Inode, Shown
+from pfsfuse.store_view import ShownCommit, ShownStore
+from pfslib import PfsError
+
+_log = logging.getLogger("pfsfuse")
+
+_EVERY_S: Final = 0.5
+_AT_MOST: Final = 1 / 20
+"""Part of all time that may be spent on it."""
+
+_JOIN_S: Final = 0.5
+
+
+@contextmanager
+def forgetting_deleted(device: int, inodes: InodeTable, top: Shown) -> Iterator[None]:
+    """Have deleted commits forgotten inside the block; of nothing but a whole store.
+
+    Args:
+        device: Descriptor of /dev/fuse that the mount is served by.
+        inodes: What the kernel knows.
+        top: What is mounted.
+    """
+    if not isinstance(top, ShownStore):
+        yield
+        return
+    ended = Event()
+    thread = Thread(
+        target=_Forgetting(device, inodes, top, ended).run, name="forgetting", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(_JOIN_S)
+
+
+class _Forgetting:
+    def __init__(self, device: int, inodes: InodeTable, store: ShownStore, ended: Event) -> None:
+        self._device = device
+        self._inodes = inodes
+        self._store = store
+        self._ended = ended
+        self._told: WeakSet[ShownCommit] = WeakSet()
+        """Deleted commits that the kernel was told of, and does not know but for what is in use."""
+
+    def run(self) -> None:
+        took_s = 0.0
+        while not self._ended.wait(max(_EVERY_S, took_s / _AT_MOST)):
+            began = time.monotonic()
+            try:
+                self._forget()
+                self._store.tidy()
+            except (PfsError, OSError) as error:
+                _log.warning("what is deleted stays kept from gc until the unmount: %s", error)
+                return
+            took_s = time.monotonic() - began
+
+    def _forget(self) -> None:
+        for shown in self._store.deleted():
+            known = self._inodes.shown_by(shown)
+            if shown not in self._told:  # with the top goes all below it that is not in use
+                known = [inode for inode in known if not _is_below(inode, shown)]
+                self._told.add(shown)
+            for inode in known:
+                self._invalidate(inode)
+
+    def _invalidate(self, inode: Inode) -> None:
+        """Take a name out of the kernel's memory; what it names goes when nobody uses it."""
+        if inode.parent is None or self._ended.is_set():
+            return
+        name = inode.entry.name + b"\0"
+        body = abi.INVAL_ENTRY_OUT.pack(inode.parent.id, len(name) - 1, 0) + name
+        size = abi.OUT_HEADER.size + len(body)
+        header = abi.OUT_HEADER.pack(size, abi.NOTIFY_INVAL_ENTRY, 0)
+        with suppress(OSError):  # it was forgotten already, or the mount is gone
+            os.writev(self._device, (header, body))
+
+
+def _is_below(inode: Inode, shown: Shown) -> bool:
+    return inode.parent is not None and inode.parent.shown is shown
