@@ -52,5 +52,4 @@ class MountVerbs:
         """
         from pfslib.api.showing import mount_store  # most uses of a store mount nothing
 
-        target = Path(path) if path is not None else None
-        return mount_store(self, target, show=show, allow_other=allow_other, tied=tied)
+        return mount_store(self, path, show=show, allow_other=allow_other, tied=tied)

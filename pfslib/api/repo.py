@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pfslib.api.commit import Commit
@@ -25,6 +24,7 @@ from pfslib.kv.process import this_process
 from pfslib.kv.short_reads import ShortReads
 from pfslib.model.errors import BranchBusyError, OutputRepoError
 from pfslib.model.history import Commit as CommitRecord
+from pfslib.model.host_paths import host_path
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
@@ -93,27 +93,37 @@ class Repo(HistoryVerbs, Keyed[Commit]):
         return self._start(branch, message, owner="", allow_empty=True, wait_s=wait_s)
 
     def working_copy(
-        self, path: str | os.PathLike[str], branch: str = "master", *, below: str = "/"
+        self,
+        path: str | os.PathLike[str],
+        branch: str = "master",
+        *,
+        below: str = "/",
+        new: bool = False,
     ) -> WorkingCopy:
         """Make a directory of ordinary files of a branch, to edit with any program.
 
         Args:
             path: An empty directory.
-            branch: The branch; it need not have a commit yet.
+            branch: The branch. In a repo without any, the first one.
             below: The directory of the commit to copy; it need not be there yet.
+            new: Begin the branch, with nothing in it.
 
         Returns:
             What commits the changes. As a context manager it gives the directory, commits when the
             block ends, and leaves the directory empty then.
 
         Raises:
-            AlreadyExistsError: The directory is not empty.
+            BranchNotFoundError: There is none of that name, and `new` is not given.
+            InvalidInputError: It is a commit that is named, not a branch.
+            AlreadyExistsError: The directory is not empty, or the new branch is there already.
 
         Cost: writing all of it; where the file system can, what is equal is shared.
         """
         from pfslib.api.working_copy import WorkingCopy  # few uses of a repo make one
 
-        return WorkingCopy.make(self._store, self.name, branch, Path(path), below=below)
+        return WorkingCopy.make(
+            self._store, self.name, branch, host_path(path), below=below, new=new
+        )
 
     def _start(
         self, branch: str, message: str, *, owner: str, allow_empty: bool, wait_s: float

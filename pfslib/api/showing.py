@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from pfslib.model.errors import InvalidInputError, MountError, NotADirectoryInCommitError
+from pfslib.model.host_paths import host_path
 from pfslib.model.names import check_name, parse_file_reference
 from pfslib.mounts.mounting import Mounted, mount
 
@@ -21,14 +22,14 @@ Shown: TypeAlias = "str | Commit"
 
 def mount_store(
     store: MountVerbs,
-    path: str | Path | None,
+    path: str | os.PathLike[str] | None,
     *,
     show: Mapping[str, Shown] | Sequence[Shown] | None,
     allow_other: bool,
     tied: bool,
 ) -> Mounted:
     """See `Store.mount`."""
-    target = Path(path) if path is not None else None
+    target = host_path(path) if path is not None else None
     if show is None:
         source = f"pfs:{store.path}"
         return mount(store.path, "store", target, fsname=source, allow_other=allow_other, tied=tied)
@@ -50,14 +51,19 @@ def mount_store(
 
 
 def mount_commit(
-    commit: Commit, path: str | Path | None, *, below: str, allow_other: bool, tied: bool
+    commit: Commit,
+    path: str | os.PathLike[str] | None,
+    *,
+    below: str,
+    allow_other: bool,
+    tied: bool,
 ) -> Mounted:
     """See `Commit.mount`."""
     mounting = partial(
         mount,
         commit.store_path,
         f"tree:{_directory_key(commit, below).hex()}",
-        Path(path) if path is not None else None,
+        host_path(path) if path is not None else None,
         fsname=f"pfs:{commit}{_suffix(below)}",
         label=str(commit),
         allow_other=allow_other,

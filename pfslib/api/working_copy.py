@@ -2,7 +2,7 @@
 
 What is edited are ordinary files, on any file system, by any user and program; a crash leaves them
 as they are.
-A marker file in the directory says what it is a copy of.
+A marker file in the directory says what it is a copy of: see `copy_origin`.
 """
 
 from __future__ import annotations
@@ -12,25 +12,29 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from pfslib.kv.syncing import sync_directory, write_durably
+from pfslib.api.copy_origin import MARKER, Origin, read_origin, store_of, write_origin
+from pfslib.api.copy_register import forget_copy, note_copy
 from pfslib.model.errors import (
     AlreadyExistsError,
+    BranchNotFoundError,
     BusyError,
     CommitNotFoundError,
     ConflictError,
-    CorruptionError,
+    InvalidInputError,
+    InvalidNameError,
     NotFoundError,
     PathNotFoundError,
     StateError,
 )
+from pfslib.model.names import check_name
 from pfslib.model.paths import join_path, split_path
 from pfslib.mounts.mountinfo import kernel_mounts
 
@@ -39,35 +43,12 @@ if TYPE_CHECKING:
     from pfslib.api.open_commit import OpenCommit
     from pfslib.api.store import Store
 
-MARKER: Final = ".pfs-working-copy"
-
 _TICK_S: Final = 0.02
 """Longer than the tick of any kernel's clock for the times of files."""
 
 _ROUNDS: Final = 5
 
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """What a working copy is a copy of: the marker file, as JSON."""
-
-    store: str
-    """Its directory, percent-encoded: its name may be of any bytes."""
-
-    repo: str
-    branch: str
-    below: str
-    """The directory of the commit that is copied."""
-
-    base: str
-    """Id of the commit it was last the same as; empty for a branch without any."""
-
-    pending: str = ""
-    """Id of the commit that was being made of it; it counts as base once it is there."""
-
-    discarding: bool = False
-    """Whether its files are being removed: what is left of them is nobody's work."""
 
 
 class WorkingCopy:
@@ -92,6 +73,7 @@ class WorkingCopy:
             raise NotFoundError(
                 f"{path} is a working copy of the store {theirs}, not of {store.path}"
             )
+        note_copy(store.path, path)
 
     def __repr__(self) -> str:
         return f"<WorkingCopy {self.path}>"
@@ -195,6 +177,7 @@ class WorkingCopy:
             else:
                 path.unlink()
         (self.path / MARKER).unlink()
+        forget_copy(self._store.path, self.path)
 
     def _fork(self, origin: Origin, branch: str) -> Origin:
         repo = self._store.repo(origin.repo)
@@ -237,18 +220,30 @@ class WorkingCopy:
             self.unmount()
 
     @classmethod
-    def make(cls, store: Store, repo: str, branch: str, path: Path, *, below: str = "/") -> Self:
+    def make(
+        cls,
+        store: Store,
+        repo: str,
+        branch: str,
+        path: Path,
+        *,
+        below: str = "/",
+        new: bool = False,
+    ) -> Self:
         """Write the files of a branch's head into an empty directory.
 
         Args:
             store: The store.
             repo: The repo.
-            branch: The branch; it need not have a commit yet.
+            branch: The branch. In a repo without any, the first one.
             path: The directory.
             below: The directory of the commit to copy; it need not be there yet.
+            new: Begin the branch, with nothing in it.
 
         Raises:
-            AlreadyExistsError: The directory is not empty.
+            BranchNotFoundError: There is none of that name, and `new` is not given.
+            InvalidInputError: It is a commit that is named, not a branch.
+            AlreadyExistsError: The directory is not empty, or the new branch is there already.
             OSError: It is not there, or cannot be written to.
 
         Cost: reading and writing all of it; where the file system can, it shares what is equal.
@@ -256,6 +251,7 @@ class WorkingCopy:
         if any(path.iterdir()):
             raise AlreadyExistsError(f"{path} is not empty", hint="name an empty directory")
         heads = {known.name: known.head for known in store.repo(repo).list_branch()}
+        _check_branch(store, repo, branch, heads, new=new)
         place = quote_from_bytes(bytes(store.path))
         origin = Origin(place, repo, branch, below, heads.get(branch, ""))
         try:
@@ -269,6 +265,31 @@ class WorkingCopy:
         return cls(store, path)
 
 
+def _check_branch(
+    store: Store, repo: str, branch: str, heads: Mapping[str, str], *, new: bool
+) -> None:
+    """See to it that a name means a branch that is there, or one that is to be begun."""
+    if branch in heads:
+        if new:
+            raise AlreadyExistsError(f"branch {branch} of repo {repo} exists")
+        return
+    try:
+        commit = store.commit(f"{repo}@{branch}")
+    except CommitNotFoundError as missing:
+        try:
+            check_name("branch", branch)
+        except InvalidNameError:
+            raise missing from None
+        if heads and not new:
+            begin = "`pfs mount -w --new` begins a branch"
+            raise BranchNotFoundError(repo, branch, heads, hint=begin) from None
+    else:
+        raise InvalidInputError(
+            f"{branch} is commit {commit.id} of repo {repo}: what is edited is a branch",
+            hint=f"`pfs create-branch {repo} NAME --head {branch}` makes one that begins with it",
+        )
+
+
 def _export(commit: Commit, path: Path, below: str) -> None:
     try:
         commit.inspect_file(join_path((*split_path(below), MARKER.encode())))
@@ -280,45 +301,6 @@ def _export(commit: Commit, path: Path, below: str) -> None:
         commit.export(path, below)
     except PathNotFoundError:
         return
-
-
-def is_working_copy(path: Path) -> bool:
-    """Whether a directory is a working copy."""
-    return (path / MARKER).is_file()
-
-
-def read_origin(path: Path) -> Origin:
-    """What a directory is a working copy of.
-
-    Raises:
-        NotFoundError: It is none.
-    """
-    try:
-        return msgspec.json.decode((path / MARKER).read_bytes(), type=Origin)
-    except FileNotFoundError:
-        raise NotFoundError(
-            f"{path} is no working copy", hint="`pfs mount -w REPO@BRANCH DIR` makes one"
-        ) from None
-    except msgspec.DecodeError as error:
-        raise CorruptionError(f"{path / MARKER} is damaged: {error}") from error
-
-
-def store_of(path: Path) -> Path:
-    """The directory of the store that a directory is a working copy of.
-
-    Raises:
-        NotFoundError: It is none.
-    """
-    return Path(os.fsdecode(unquote_to_bytes(read_origin(path).store)))
-
-
-def write_origin(path: Path, origin: Origin) -> None:
-    """Say what a directory is a working copy of, durably."""
-    temporary = path / f"{MARKER}~"
-    temporary.unlink(missing_ok=True)  # of somebody who was killed right here
-    write_durably(temporary, msgspec.json.encode(origin))
-    temporary.replace(path / MARKER)
-    sync_directory(path)
 
 
 def _moved(origin: Origin, head: str) -> ConflictError:

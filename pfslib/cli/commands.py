@@ -114,7 +114,7 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
         "mount": Place("mounts", "Show a commit as a directory."),
         "unmount": Place("mounts", "Take a mounted commit away."),
         "commit": Place("working_copies", "Commit what was changed in a working copy."),
-        "list-mount": Place("mounts", "List the mounts."),
+        "list-mount": Place("mounts", "List the mounts, and the working copies."),
     },
     "Exchange": {
         "import-archive": Place("exchange", "Put what is in a tar or zip file."),

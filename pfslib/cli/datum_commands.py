@@ -10,7 +10,7 @@ from pfslib.cli.documents import datum_document, made_document
 from pfslib.cli.output import say, show_list
 from pfslib.cli.pipelines import read_spec
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
-from pfslib.cli.session import TEXT, Command, Session, Words, words
+from pfslib.cli.session import HOST_PATH, TEXT, Command, Session, Words, words
 from pfslib.cli.wording import human_duration, human_size
 from pfslib.model.work import DatumRecord, Seen
 from pfslib.pipelines.datum_listing import Made
@@ -22,7 +22,11 @@ _KEY_DIGITS = 12
 @click.command(cls=Command)
 @click.argument("job", type=TEXT, required=False)
 @click.option(
-    "-f", "--file", metavar="FILE", help="The datums that a spec would have; - for stdin."
+    "-f",
+    "--file",
+    type=HOST_PATH,
+    metavar="FILE",
+    help="The datums that a spec would have; - for stdin.",
 )
 @click.option("--state", type=click.Choice(["processed", "skipped", "failed", "recovered"]))
 @click.pass_obj

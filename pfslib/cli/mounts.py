@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,10 @@ import click
 
 from pfslib.cli.output import say, show_list, show_made, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
-from pfslib.cli.session import Command, Session, Words, runs_jobs, words
+from pfslib.cli.session import HOST_PATH, Command, Session, Words, runs_jobs, words
+from pfslib.kv.store_dir import locate_store
+from pfslib.model.errors import StoreNotFoundError
+from pfslib.model.host_paths import host_path
 from pfslib.mounts import unmounting
 from pfslib.mounts.mount_zygote import prepare
 from pfslib.mounts.mountinfo import MountRecord, MountState, find_mount, list_mounts
@@ -26,8 +30,9 @@ _WORDS_OF_A_COMMIT = 2
 @words("[REPO COMMIT | [NAME=]REPO@COMMIT[:/PATH]...] DIR")
 @click.option("--allow-other", is_flag=True, help="Let other users look in, too.")
 @click.option("-w", "--writable", is_flag=True, help="A copy of a branch, to be edited.")
+@click.option("--new", is_flag=True, help="With -w: begin the branch, with nothing in it.")
 @click.pass_obj
-def mount(session: Session, words: Words, *, allow_other: bool, writable: bool) -> None:
+def mount(session: Session, words: Words, *, allow_other: bool, writable: bool, new: bool) -> None:
     """Show a commit as a directory.
 
     DIR must be there and empty. Several commits are shown side by side, each under NAME or that of
@@ -39,14 +44,16 @@ def mount(session: Session, words: Words, *, allow_other: bool, writable: bool) 
     """
     if not words or (len(words) == 1 and "@" in words[0] and not Path(words[0]).is_dir()):
         raise click.UsageError("the DIR is missing")
-    directory = Path(words[-1])
+    directory = host_path(words[-1])
     if writable:
         if allow_other:
             raise click.UsageError("--allow-other is not for -w: the files' modes say who may look")
         from pfslib.cli import working_copies  # imports what commits and runs jobs
 
-        working_copies.make(session, words[:-1], directory)
+        working_copies.make(session, words[:-1], directory, new=new)
         return
+    if new:
+        raise click.UsageError("--new is for -w")
     prepare()  # while the store is opened
     with session.open() as store:
         mounted = _mount(store, words[:-1], directory, allow_other=allow_other)
@@ -80,29 +87,31 @@ def _named(word: str) -> tuple[str, str]:
 
 
 @click.command(cls=Command)
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=HOST_PATH)
 @click.option("--lazy", is_flag=True, help="At once, also while files in it are in use.")
 @click.option("--discard", is_flag=True, help="Of a working copy: do not commit the changes.")
 @runs_jobs
 @click.pass_obj
-def unmount(session: Session, directory: Path, *, lazy: bool, discard: bool) -> None:
+def unmount(session: Session, directory: str, *, lazy: bool, discard: bool) -> None:
     """Take a mounted commit away.
 
     One that is in use is not, unless its server is dead or hung, which is said then. Of what was
     mounted with -w, the changes are committed first.
     """
-    from pfslib.api.working_copy import is_working_copy
+    from pfslib.api.copy_origin import is_working_copy
 
-    if find_mount(directory) is None and is_working_copy(directory):
+    path = Path(directory)
+    mounted = find_mount(path)  # of ours, or what a working copy lies on
+    if not (mounted and mounted.is_pfs) and is_working_copy(path):
         if lazy:
             raise click.UsageError("--lazy is not for a working copy, which is no mount")
         from pfslib.cli import working_copies  # imports what commits and runs jobs
 
-        working_copies.end(session, directory, discard=discard)
+        working_copies.end(session, path, discard=discard)
         return
     if discard:
         raise click.UsageError("--discard is for a working copy, and this is none")
-    _tell(unmounting.unmount(directory, lazy=lazy))
+    _tell(unmounting.unmount(path, lazy=lazy))
 
 
 def _tell(unmounted: unmounting.Unmounted) -> None:
@@ -120,22 +129,43 @@ def _tell(unmounted: unmounting.Unmounted) -> None:
 @click.command(cls=Command)
 @click.pass_obj
 def list_mount(session: Session) -> None:
-    """List the mounts.
+    """List the mounts, and the working copies.
 
-    Of every store, as far as this user can see them. A dead one, whose server is gone, only waits
-    to be unmounted; a hung one has a server that does not answer at the moment.
+    The mounts are those of every store, as far as this user can see them. A dead one, whose server
+    is gone, only waits to be unmounted; a hung one has a server that does not answer at the moment.
+    The working copies are those of the store that is meant.
     """
     show_list(
         session,
-        list_mounts(),
+        [*list_mounts(), *_list_copies(session)],
         ("DIR", "COMMIT", "STATE"),
-        lambda mount: (
-            str(mount.path),
-            mount.fsname.removeprefix(_FSNAME),
-            str(mount.state),
-        ),
+        lambda mount: (str(mount.path), mount.fsname.removeprefix(_FSNAME), _state(mount)),
         mount_document,
     )
+
+
+class CopyRecord(MountRecord, frozen=True):
+    """A working copy, listed beside mounts."""
+
+
+def _list_copies(session: Session) -> list[CopyRecord]:
+    """The working copies of the store that is meant; of none, if there is none and none named."""
+    from pfslib.api.copy_origin import list_copies
+
+    try:
+        store_dir = locate_store(session.store, os.environ)
+    except StoreNotFoundError:
+        return []
+    return [
+        CopyRecord(path, f"{_FSNAME}{origin.shown}", MountState.RUNNING)
+        for path, origin in list_copies(store_dir)
+    ]
+
+
+def _state(mount: MountRecord) -> str:
+    if isinstance(mount, CopyRecord):
+        return "working copy"
+    return str(mount.state)
 
 
 def mount_document(mount: MountRecord) -> dict[str, object]:
@@ -144,5 +174,6 @@ def mount_document(mount: MountRecord) -> dict[str, object]:
         "path": str(mount.path),
         "source": mount.fsname,
         "alive": mount.alive,
-        "state": mount.state,
+        "state": _state(mount),
+        "writable": isinstance(mount, CopyRecord),
     }

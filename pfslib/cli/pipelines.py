@@ -15,7 +15,7 @@ from pfslib.cli.documents import pipeline_document
 from pfslib.cli.output import print_documents, say, show_list, show_one, whisper
 from pfslib.cli.removals import dry_run_option, show_removal
 from pfslib.cli.running import pipelines_cause, run_triggered
-from pfslib.cli.session import TEXT, Command, FunctionT, Session, runs_jobs
+from pfslib.cli.session import HOST_PATH, TEXT, Command, FunctionT, Session, runs_jobs
 from pfslib.cli.states import pipeline_state
 from pfslib.cli.stdin import STDIN, standard_input
 from pfslib.cli.wording import ago
@@ -30,6 +30,7 @@ def file_option(function: FunctionT) -> FunctionT:
     return click.option(
         "-f",
         "--file",
+        type=HOST_PATH,
         default=STDIN,
         metavar="FILE",
         help="The spec; - for standard input, as without.",

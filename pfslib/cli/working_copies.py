@@ -8,40 +8,41 @@ import click
 
 import pfslib
 from pfslib.api.commit import Commit
+from pfslib.api.copy_origin import store_of
 from pfslib.api.store import Store
-from pfslib.api.working_copy import WorkingCopy, store_of
+from pfslib.api.working_copy import WorkingCopy
 from pfslib.cli.documents import commit_document
 from pfslib.cli.output import print_document, say, whisper
 from pfslib.cli.places import BRANCH, PATH, REPO, parse_place
 from pfslib.cli.running import commit_cause, run_triggered
-from pfslib.cli.session import TEXT, Command, Session, Words, runs_jobs
+from pfslib.cli.session import HOST_PATH, TEXT, Command, Session, Words, runs_jobs
 
 
 @click.command(cls=Command)
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=HOST_PATH)
 @click.option("-m", "--message", type=TEXT, default="", help="Why the commit is made.")
 @click.option("--branch", type=TEXT, help="Make this branch for it, and go on with that.")
 @runs_jobs
 @click.pass_obj
-def commit(session: Session, directory: Path, *, message: str, branch: str | None) -> None:
+def commit(session: Session, directory: str, *, message: str, branch: str | None) -> None:
     """Commit what was changed in a working copy.
 
     DIR is what `pfs mount -w` has made. All changes are one commit. If others have committed to
     its branch since, nothing is: --branch then keeps the changes on a branch of their own.
     """
-    with _open(session, directory) as store:
-        made = WorkingCopy(store, directory).commit(message, branch=branch)
+    with _open(session, Path(directory)) as store:
+        made = WorkingCopy(store, Path(directory)).commit(message, branch=branch)
         if made is None:
             say("pfs: nothing has changed, so no commit was made")
         _conclude(session, store, made)
 
 
-def make(session: Session, words: Words, directory: Path) -> None:
+def make(session: Session, words: Words, directory: Path, *, new: bool) -> None:
     """Make a working copy, for `pfs mount -w`."""
     place = parse_place(words, REPO, BRANCH, PATH, optional=1)
     with session.open() as store:
         repo = store.repo(place.repo)
-        repo.working_copy(directory, place.commit, below=place.path or "/")
+        repo.working_copy(directory, place.commit, below=place.path or "/", new=new)
         whisper(f"{place.reference} is in {directory}; `pfs unmount {directory}` commits changes")
 
 

@@ -11,4 +11,5 @@ GATE_FILE: Final = "write.lock"  # who writes, and whether anybody may
 PRESENCE_FILE: Final = "open.lock"  # whether anybody has the store open, and from where
 ANCHOR_FILE: Final = "anchor"  # what the data file must at least hold
 SWEEP_FILE: Final = "sweep.lock"  # whether gc is at work
+COPIES_FOLDER: Final = "copies"  # which directories are working copies, a link each
 HOLDS_FOLDER: Final = "holds"  # what somebody counts on though nothing refers to it, a file each

@@ -121,12 +121,15 @@ class RepoNotFoundError(NotFoundError):
 class BranchNotFoundError(NotFoundError):
     """No branch of that name in the repo."""
 
-    def __init__(self, repo: str, branch: str, known: Iterable[str] = ()) -> None:
+    def __init__(
+        self, repo: str, branch: str, known: Iterable[str] = (), *, hint: str = ""
+    ) -> None:
         self.repo, self.branch = repo, branch
         known = sorted(known)
         listed = f"its branches: {', '.join(known[:8])}" if known else "it has no commits yet"
+        near = near_miss(branch, known) or listed
         super().__init__(
-            f"branch {branch} not found in repo {repo}", hint=near_miss(branch, known) or listed
+            f"branch {branch} not found in repo {repo}", hint=f"{near}; {hint}" if hint else near
         )
 
 

@@ -156,6 +156,12 @@ CASES: list[tuple[list[str], bytes, int, str]] = [
     (["list-repo", "--store", ""], b"", 2, "'--store': it is empty"),
     (["--store", "", "list-repo"], b"", 2, "'--store': it is empty"),
     (["create-image", "new", ""], b"", 2, "it is empty"),
+    (["mount", "data@master", ""], b"", 2, "the path is empty"),
+    (["mount", "-w", "data@master", ""], b"", 2, "the path is empty"),
+    (["unmount", ""], b"", 2, "it is empty"),
+    (["commit", ""], b"", 2, "it is empty"),
+    (["create-pipeline", "-f", ""], b"", 2, "'--file': it is empty"),
+    (["list-datum", "-f", ""], b"", 2, "'--file': it is empty"),
     # specs
     (["create-pipeline"], b"", 2, "the file is empty"),
     (["create-pipeline"], b'{\n  "a": 1,\n  b}', 2, "line 3, column 3"),

@@ -238,7 +238,7 @@ def test_jobs_logs_and_mounts(data: Path, pfs, tmp_path: Path) -> None:
     check(pfs("get-logs", job, "--json").json, {"datum": 0, "attempt": 1, "text": "done\n"})
     (tmp_path / "view").mkdir()
     mount = {"path": str(tmp_path / "view"), "source": re.compile("pfs:copy@[0-9a-f]{32}"),
-             "alive": True, "state": "running"}  # fmt: skip
+             "alive": True, "state": "running", "writable": False}  # fmt: skip
     check(pfs("mount", "copy@master", "view", "--json").json, mount)
     listed = pfs("list-mount", "--json").json_lines
     pfs("unmount", "view")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import mmap
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,11 +17,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pfslib
-from pfslib.api.working_copy import MARKER, read_origin
+from pfslib.api.copy_origin import MARKER, list_copies, read_origin
+from pfslib.cli.mounts import list_mount, unmount
+from pfslib.cli.session import Session
+from pfslib.kv.layout import COPIES_FOLDER
 from pfslib.trees import hoststats
 
 
@@ -123,10 +129,33 @@ def test_a_directory_of_a_commit(store: pfslib.Store, copy: Path) -> None:
     assert found["/keep"] == b"kept"
 
 
-def test_a_branch_without_a_commit(store: pfslib.Store, copy: Path) -> None:
-    with store.repo("r").working_copy(copy, "fresh") as path:
+def test_a_branch_is_begun_on_purpose(store: pfslib.Store, copy: Path) -> None:
+    with store.repo("r").working_copy(copy, "fresh", new=True) as path:
         (path / "first").write_text("1")
     assert contents(store.commit("r@fresh")) == {"/first": b"1"}
+    with pytest.raises(pfslib.AlreadyExistsError, match="branch fresh of repo r exists"):
+        store.repo("r").working_copy(copy, "fresh", new=True)
+    with store.create_repo("none-yet").working_copy(copy) as path:
+        (path / "first").write_text("2")
+    assert contents(store.commit("none-yet@master")) == {"/first": b"2"}
+
+
+def test_only_a_branch_is_edited(store: pfslib.Store, copy: Path) -> None:
+    head = store.commit("r@master").id
+    with store.repo("r").commit() as commit:
+        commit.put_file("/more", "")
+    for name in (head, head[:8], "master^", "master/0"):
+        with pytest.raises(pfslib.InvalidInputError, match=f"commit {head} of repo r") as caught:
+            store.repo("r").working_copy(copy, name)
+        assert f"pfs create-branch r NAME --head {name}" in caught.value.hint
+    with pytest.raises(pfslib.BranchNotFoundError, match="branch mater not found") as missing:
+        store.repo("r").working_copy(copy, "mater")
+    assert missing.value.hint == "did you mean 'master'?; `pfs mount -w --new` begins a branch"
+    for name in ("0" * 32, "no/name", "master^^^"):
+        with pytest.raises((pfslib.InvalidReferenceError, pfslib.CommitNotFoundError)):
+            store.repo("r").working_copy(copy, name, new=True)
+    assert list(copy.iterdir()) == []
+    assert list_copies(store.path) == []
 
 
 def test_deleting_everything(store: pfslib.Store, copy: Path) -> None:
@@ -252,6 +281,45 @@ def test_writes_through_a_memory_map_are_committed(
         memory[1:2] = b"2"
         working.unmount()
     assert contents(store.commit("r@master"))["/mapped"][:2] == b"12"
+
+
+@pytest.mark.mount
+def test_on_a_mount_point_it_is_taken_away_like_anywhere(
+    store: pfslib.Store, copy_anywhere: Path
+) -> None:
+    store.repo("r").working_copy(copy_anywhere)
+    (copy_anywhere / "new").write_text("1")
+    done = CliRunner().invoke(unmount, [str(copy_anywhere), "--no-run"], obj=Session())
+    assert done.exit_code == 0, done.output
+    assert contents(store.commit("r@master"))["/new"] == b"1"
+    assert list(copy_anywhere.iterdir()) == []
+
+
+def test_it_is_listed_beside_mounts(store: pfslib.Store, copy: Path, tmp_path: Path) -> None:
+    def listed() -> list[dict[str, object]]:
+        session = Session(str(store.path), as_json=True)
+        lines = CliRunner().invoke(list_mount, [], obj=session).output.splitlines()
+        records = [json.loads(line) for line in lines]
+        return [r for r in records if Path(str(r["path"])).is_relative_to(tmp_path)]
+
+    def row(path: Path, source: str) -> dict[str, object]:
+        return {"path": str(path), "source": source, "alive": True, "writable": True}
+
+    moved, second = tmp_path / "moved", tmp_path / "second"
+    second.mkdir()
+    working = store.repo("r").working_copy(copy)
+    store.repo("r").working_copy(second, below="/folder")
+    assert listed() == [row(copy, "pfs:r@master"), row(second, "pfs:r@master:/folder")]
+    table = CliRunner().invoke(list_mount, [], obj=Session(str(store.path))).output
+    assert re.search(rf"^{copy} +r@master +working copy$", table, re.MULTILINE)
+    working.unmount()
+    second.rename(moved)
+    assert listed() == []
+    pfslib.WorkingCopy(store, moved)
+    assert listed() == [row(moved, "pfs:r@master:/folder")]
+    shutil.rmtree(moved)
+    assert listed() == []
+    assert list((store.path / COPIES_FOLDER).iterdir()) == []
 
 
 def test_refusals(store: pfslib.Store, copy: Path, tmp_path: Path) -> None:
@@ -380,6 +448,7 @@ def test_options_that_mean_nothing_are_refused(
 
     making = ("mount", "-w", "--allow-other", "r@master", copy, "--store", store.path)
     assert b"--allow-other is not for -w" in refusal(*making)
+    assert b"--new is for -w" in refusal("mount", "--new", "r@master", copy, *making[-2:])
     assert b"--discard is for a working copy" in refusal("unmount", "--discard", copy)
     store.repo("r").working_copy(copy)
     assert b"--lazy is not for a working copy" in refusal("unmount", "--lazy", copy)

@@ -17,6 +17,9 @@ CALLS: dict[str, Callable[[Store, Commit], object]] = {
     "backup": lambda store, _commit: store.backup(""),
     "export": lambda _store, commit: commit.export(""),
     "get_file_to": lambda _store, commit: commit.get_file_to("/x", ""),
+    "mount": lambda _store, commit: commit.mount(""),
+    "mount_all": lambda store, _commit: store.mount(""),
+    "working_copy": lambda store, commit: store.repo(commit.repo).working_copy(""),
     "create_image": lambda store, _commit: store.create_image("tools", ""),
 }
 

@@ -1,0 +1,93 @@
+"""What a directory is a working copy of: its marker file."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from pfslib.api.copy_register import noted_copies
+from pfslib.kv.syncing import sync_directory, write_durably
+from pfslib.model.errors import CorruptionError, NotFoundError, PfsError
+
+MARKER: Final = ".pfs-working-copy"
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What a working copy is a copy of: the marker file, as JSON."""
+
+    store: str
+    """Its directory, percent-encoded: its name may be of any bytes."""
+
+    repo: str
+    branch: str
+    below: str
+    """The directory of the commit that is copied."""
+
+    base: str
+    """Id of the commit it was last the same as; empty for a branch without any."""
+
+    pending: str = ""
+    """Id of the commit that was being made of it; it counts as base once it is there."""
+
+    discarding: bool = False
+    """Whether its files are being removed: what is left of them is nobody's work."""
+
+    @property
+    def shown(self) -> str:
+        """What it is a copy of, as commands take it."""
+        below = "" if self.below == "/" else f":{self.below}"
+        return f"{self.repo}@{self.branch}{below}"
+
+
+def is_working_copy(path: Path) -> bool:
+    """Whether a directory is a working copy."""
+    return (path / MARKER).is_file()
+
+
+def list_copies(store_dir: Path) -> list[tuple[Path, Origin]]:
+    """The working copies of a store, as far as this user may look, sorted by path."""
+    found: list[tuple[Path, Origin]] = []
+    for path in noted_copies(store_dir):
+        with suppress(PfsError, OSError):  # it is none any more, damaged, or somebody else's
+            if store_of(path).samefile(store_dir):
+                found.append((path, read_origin(path)))
+    return found
+
+
+def read_origin(path: Path) -> Origin:
+    """What a directory is a working copy of.
+
+    Raises:
+        NotFoundError: It is none.
+    """
+    try:
+        return msgspec.json.decode((path / MARKER).read_bytes(), type=Origin)
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"{path} is no working copy", hint="`pfs mount -w REPO@BRANCH DIR` makes one"
+        ) from None
+    except msgspec.DecodeError as error:
+        raise CorruptionError(f"{path / MARKER} is damaged: {error}") from error
+
+
+def store_of(path: Path) -> Path:
+    """The directory of the store that a directory is a working copy of.
+
+    Raises:
+        NotFoundError: It is none.
+    """
+    return Path(os.fsdecode(unquote_to_bytes(read_origin(path).store)))
+
+
+def write_origin(path: Path, origin: Origin) -> None:
+    """Say what a directory is a working copy of, durably."""
+    temporary = path / f"{MARKER}~"
+    temporary.unlink(missing_ok=True)  # of somebody who was killed right here
+    write_durably(temporary, msgspec.json.encode(origin))
+    temporary.replace(path / MARKER)
+    sync_directory(path)
