@@ -16,6 +16,7 @@ from pfslib.api.delete_verbs import DeleteVerbs
 from pfslib.api.diff_verbs import DiffVerbs
 from pfslib.api.editing import Editing, Seen, holding
 from pfslib.api.exclusive import Turns, one_at_a_time
+from pfslib.api.mapped_writes import known_files
 from pfslib.api.pages import open_commit_html
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
@@ -134,13 +135,14 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
         append: bool = False,
         special: Special = "refuse",
         reread: bool = False,
+        mapped: bool = False,
         progress: Progress | None = None,
     ) -> list[str]:
         """Write a file, or a whole directory of the host.
 
         A directory is laid over what is there: files that it does not have stay. Its files that
-        are unchanged since they were last put, by inode, size and times, are not read again; what
-        is written through a memory mapping may change none of these for half a minute. A file is
+        are unchanged since they were last put, by inode, size and times, are not read again (what
+        is written through a memory map changes no time for half a minute: see `mapped`). A file is
         read as far as it went when it was looked at, so that a growing log has an end. One that
         changes while it is read is read once more; if it changes again, what is stored may be
         neither the old nor the new content, which the logger ``pfslib`` is told as a warning.
@@ -153,6 +155,8 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
             append: Add to what is there instead of replacing it; of a directory, file by file.
             special: Of a directory: ``refuse`` or ``skip`` devices, fifos and sockets in it.
             reread: Of a directory: read every file, whatever is known of it.
+            mapped: Of a directory: sync its file system first, so that what is written through
+                memory maps shows, now and the next time. One in memory is read wholly instead.
             progress: Of what is on the host: told files and bytes read so far.
 
         Returns:
@@ -174,9 +178,8 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
             host = Path(data).resolve()
             with self._editing.adding(), holding(self._store.kv) as hold:
                 seen = self._editing.see_held(parts, hold) if op == Op.PUT else None
-                return self._put_tree(
-                    host, parts, op, seen, special=special, reread=reread, progress=progress
-                )
+                known = known_files(self._store.kv, host, reread=reread, mapped=mapped)
+                return self._put_tree(host, parts, op, seen, known, special, progress)
         self._check_file_path(path, parts)
         with self._editing.adding():
             if isinstance(data, os.PathLike):
@@ -355,19 +358,19 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
         at: Parts,
         op: Op,
         seen: Seen | None,
-        *,
+        known: HostStats,
         special: Special,
-        reread: bool,
         progress: Progress | None,
     ) -> list[str]:
         tally = Tally(progress)
         while True:
+            base = seen and Base(ShortReads(self._store.kv), seen.root, self._store.cache)
             reader = TreeReader(
                 self._editing.writer,
                 skip_special=special == "skip",
                 special_hint=SPECIAL_HINT,
-                stats=HostStats(self._store.kv, forget=reread),
-                base=self._base(seen),
+                stats=known,
+                base=base,
                 tally=tally,
                 leave_out=self._store.path,
             )
@@ -379,12 +382,7 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
                     tally.end()
                     return reader.skipped
             # Another process edited the commit meanwhile: put every file, whatever is there.
-            seen, reread, tally = None, False, Tally(None)
-
-    def _base(self, seen: Seen | None) -> Base | None:
-        if seen is None:
-            return None
-        return Base(ShortReads(self._store.kv), seen.root, self._store.cache)
+            seen, tally = None, Tally(None)
 
     def _check_file_path(self, path: str, parts: Parts) -> None:
         if not parts:

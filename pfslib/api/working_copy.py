@@ -7,7 +7,6 @@ A marker file in the directory says what it is a copy of: see `copy_origin`.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import stat
@@ -36,7 +35,6 @@ from pfslib.model.errors import (
 )
 from pfslib.model.names import check_name
 from pfslib.model.paths import join_path, split_path
-from pfslib.mounts.mountinfo import kernel_mounts
 
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
@@ -47,8 +45,6 @@ _TICK_S: Final = 0.02
 """Longer than the tick of any kernel's clock for the times of files."""
 
 _ROUNDS: Final = 5
-
-_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 
 
 class WorkingCopy:
@@ -190,8 +186,7 @@ class WorkingCopy:
     def _put(self, making: OpenCommit, below: str, *, reread: bool) -> None:
         """Make the directory of an open commit the same as this one."""
         self._delete_gone(making, below, self.path)
-        reread = reread or not _show_mapped_writes(self.path)
-        making.put_file(below, self.path, reread=reread)
+        making.put_file(below, self.path, reread=reread, mapped=True)
         making.delete_file(join_path((*split_path(below), MARKER.encode())))
 
     def _delete_gone(self, making: OpenCommit, below: str, directory: Path) -> None:
@@ -309,28 +304,6 @@ def _moved(origin: Origin, head: str) -> ConflictError:
         f"{origin.base or 'nothing'} to {head or 'nothing'}, since the files were copied",
         hint="`pfs commit DIR --branch NAME` keeps your changes on a branch of their own",
     )
-
-
-def _show_mapped_writes(path: Path) -> bool:
-    """Have writes through memory maps change the times of files from now on.
-
-    The first write to a page does, and then none before the kernel has put that page on the disk.
-
-    Returns:
-        Whether they do; of a file system in memory, which never puts them anywhere, they do not.
-    """
-    number = path.stat().st_dev
-    device = f"{os.major(number)}:{os.minor(number)}"
-    if any(m.device == device and m.file_system in _IN_MEMORY for m in kernel_mounts()):
-        return False
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(fd) != 0:
-            failed = ctypes.get_errno()
-            raise OSError(failed, os.strerror(failed), str(path))
-    finally:
-        os.close(fd)
-    return True
 
 
 def _is_directory(path: Path) -> bool | None:

@@ -5,9 +5,10 @@ is recognised by device, inode, size, and times of change in nanoseconds. One th
 changed when it was read is not remembered at all: the next change could fall on the same tick of
 the file system's clock (git calls such a file racy).
 
-What no time tells is missed: a page that is written through a mapping changes the file's time when
-it is first written, and not again before the kernel has put it on the disk. Such files want
-`reread`.
+What no time tells is missed: a page that is written through a memory map changes the file's time
+when it is first written, and not again before the kernel has put it on the disk. Who counts on such
+writes has the file system synced. What was changed since that began is not remembered: it may be
+changed once more without a sign.
 """
 
 from __future__ import annotations
@@ -71,13 +72,15 @@ class StatRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class HostStats:
     """The rows of all host directories, of one store."""
 
-    def __init__(self, kv: KV, *, forget: bool = False) -> None:
+    def __init__(self, kv: KV, *, forget: bool = False, since_ns: int | None = None) -> None:
         """Begin to look up and note files.
 
         Args:
             kv: The store.
             forget: Know nothing of any file, and note all of them anew.
+            since_ns: Time from which on changes may not show; now, without.
         """
+        self.since_ns = time.time_ns() if since_ns is None else since_ns
         self._kv = kv
         self._forget = forget
         self._reads = ShortReads(kv)
@@ -148,7 +151,6 @@ class DirectoryStats:
         self._ended = False
         self._old: dict[bytes, tuple[bytes, int]] = {}
         self._rows: list[StatRow] = []
-        self._since_ns = time.time_ns()
 
     def find(self, name: bytes) -> StatRow | None:
         """The row of a name, which is greater than those asked for before."""
@@ -164,7 +166,7 @@ class DirectoryStats:
 
     def note(self, name: bytes, status: os.stat_result, ref: bytes) -> None:
         """Remember a file just read, unless it was changed too short a time ago."""
-        if max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS <= self._since_ns:
+        if max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS <= self._stats.since_ns:
             mtime_ns, ctime_ns = clamped(status.st_mtime_ns), clamped(status.st_ctime_ns)
             row = StatRow(name, status.st_ino, status.st_size, mtime_ns, ctime_ns, ref)
             self.keep(row)

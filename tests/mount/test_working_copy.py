@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pfslib
+from pfslib.api import mapped_writes
 from pfslib.api.copy_origin import MARKER, list_copies, read_origin
 from pfslib.cli.mounts import list_mount, unmount
 from pfslib.cli.session import Session
@@ -281,6 +282,31 @@ def test_writes_through_a_memory_map_are_committed(
         memory[1:2] = b"2"
         working.unmount()
     assert contents(store.commit("r@master"))["/mapped"][:2] == b"12"
+
+
+def test_a_page_written_while_it_commits_is_seen_by_the_next_commit(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays dirty, so that its next change has no time: none after the sync is trusted."""
+    monkeypatch.setattr(hoststats, "RACY_NS", 10**8)
+    working = store.repo("r").working_copy(copy)
+    mapped = copy / "mapped"
+    mapped.write_bytes(b"0" * 8192)
+    time.sleep(0.2)
+    sync = mapped_writes._show_mapped_writes
+    with mapped.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+
+        def sync_and_write(path: Path) -> bool:
+            done = sync(path)
+            memory[0:1] = b"1"
+            time.sleep(0.2)  # a long commit: what was written is no longer new when it is read
+            return done
+
+        with monkeypatch.context() as patch:
+            patch.setattr(mapped_writes, "_show_mapped_writes", sync_and_write)
+            assert contents(working.commit())["/mapped"][:2] == b"10"
+        memory[1:2] = b"2"
+        assert contents(working.commit())["/mapped"][:2] == b"12"
 
 
 @pytest.mark.mount
