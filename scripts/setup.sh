@@ -109,20 +109,23 @@ ensure_venv() {
 
 # --- FUSE ------------------------------------------------------------------------------------
 
-has_libfuse() {
-    .venv/bin/python -c 'import ctypes.util, sys; sys.exit(not ctypes.util.find_library("fuse"))'
+has_library() {
+    .venv/bin/python -c \
+        'import ctypes.util, sys; sys.exit(not ctypes.util.find_library(sys.argv[1]))' "$1"
 }
 
-# Mounting needs the program fusermount, but for root; the tests also mount by way of libfuse 2.
+# The newer of two names of a package, unless it is known that there is only the older one.
+newer_name() {
+    if ! command -v apt-cache >/dev/null || apt_knows "$1"; then echo "$1"; else echo "$2"; fi
+}
+
+# Mounting needs the program fusermount, but for root; the tests also mount by way of libfuse.
 ensure_fuse() {
     local packages=()
-    if [ "$with" = tools ] && ! has_libfuse; then
+    if [ "$with" = tools ]; then
         # Renamed with the 64-bit time of Debian 13 and Ubuntu 24.04.
-        if ! command -v apt-cache >/dev/null || apt_knows libfuse2t64; then
-            packages+=(libfuse2t64)
-        else
-            packages+=(libfuse2)
-        fi
+        has_library fuse || packages+=("$(newer_name libfuse2t64 libfuse2)")
+        has_library fuse3 || packages+=("$(newer_name libfuse3-4 libfuse3-3)")
     fi
     # Of fuse3 and not of fuse: it brings fusermount too, and the two cannot stand together.
     command -v fusermount >/dev/null || packages+=(fuse3)

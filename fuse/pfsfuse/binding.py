@@ -1,8 +1,9 @@
-"""Operations to libfuse: the mount as fusepy serves it, path by path.
+"""Operations to libfuse: the mount as fusepy or mfusepy serves it, path by path.
 
-The second way, for whoever prefers libfuse to `kernel_loop`. fusepy turns every answer from Python
+The second way, for whoever prefers libfuse to `kernel_loop`. Both turn every answer from Python
 values to C ones field by field, and paths from bytes to text and back. Here the answers are put
-into libfuse's own structures, and paths stay bytes.
+into libfuse's own structures, and paths stay bytes. What differs between libfuse 2 and 3 is in
+`pfsfuse.fusepy` and `pfsfuse.mfusepy`.
 """
 
 from __future__ import annotations
@@ -12,20 +13,16 @@ import errno
 import os
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pfsfuse.attributes import BLOCK, MODES, attributes_of
 from pfsfuse.errnos import Refusal, errno_of
-from pfsfuse.fusepy import FUSE, c_stat, c_statvfs
 from pfsfuse.inodes import Inode
 from pfsfuse.kernel_mount import Mount
 from pfsfuse.operations import NAME_MAX, Operations
 
 _FOREVER: Final = 86_400
 """Seconds for which the kernel may keep what it was told. A finished commit never changes."""
-
-_LARGEST_READ: Final = 131_072
-"""Bytes; libfuse 2 never asks for more."""
 
 _NO_OPEN_SINCE: Final = 23
 """Kernels from protocol 7.23 (Linux 3.15) on take ENOSYS for "no need to open"."""
@@ -34,49 +31,47 @@ _NANOSECONDS: Final = 1_000_000_000
 _PATHS_KEPT: Final = 65_536
 
 # What ctypes hands to a callback: pointers to structures, and functions of libfuse.
-_Pointer = Any
-_Filler = Callable[[_Pointer, bytes, c_stat | None, int], int]
+Pointer = Any
+Filler = Callable[..., int]
 
 
-class Binding(FUSE):
-    """A mount; made, it serves in the calling thread until it is unmounted.
+class Binding:
+    """The callbacks that both have in common. A mount is made by making one, and served by that.
 
     Args:
         operations: What to answer.
-        wanted: What to mount where.
-        on_live: Called once, in the serving thread, when the kernel has said hello.
-
-    Raises:
-        RuntimeError: libfuse could not mount; it has said why on standard error.
+        on_live: To be called once, in the serving thread, when the kernel has said hello.
     """
 
-    def __init__(
-        self, operations: Operations, wanted: Mount, *, on_live: Callable[[], None]
-    ) -> None:
+    stat_type: ClassVar[type[Any]]
+    statvfs_type: ClassVar[type[Any]]
+
+    def __init__(self, operations: Operations, on_live: Callable[[], None]) -> None:
         self._answers = operations
         self._on_live = on_live
         self._may_skip_open = True
-        self._stat = c_stat(st_nlink=1, st_uid=os.geteuid(), st_gid=os.getegid(), st_blksize=BLOCK)
-        names_are_final = operations.top.shown.is_final
-        self._find = lru_cache(maxsize=_PATHS_KEPT)(self._walk)
-        super().__init__(
-            _Asked(),
-            wanted.mountpoint.decode("latin-1"),
-            encoding="latin-1",
-            foreground=True,
-            nothreads=True,
-            ro=True,
-            fsname=_escape(wanted.fsname),
-            subtype="pfs",
-            use_ino=True,
-            kernel_cache=True,
-            attr_timeout=_FOREVER,
-            entry_timeout=_FOREVER,
-            negative_timeout=_FOREVER if names_are_final else 0,
-            max_read=_LARGEST_READ,
-            default_permissions=True,
-            allow_other=wanted.allow_other,
+        self._stat = self.stat_type(
+            st_nlink=1, st_uid=os.geteuid(), st_gid=os.getegid(), st_blksize=BLOCK
         )
+        self._find = lru_cache(maxsize=_PATHS_KEPT)(self._walk)
+
+    def options(self, wanted: Mount) -> dict[str, Any]:
+        """How to mount, as arguments of fusepy's and mfusepy's class."""
+        return {
+            "encoding": "latin-1",
+            "foreground": True,
+            "nothreads": True,
+            "ro": True,
+            "fsname": _escape(wanted.fsname),
+            "subtype": "pfs",
+            "use_ino": True,
+            "kernel_cache": True,
+            "attr_timeout": _FOREVER,
+            "entry_timeout": _FOREVER,
+            "negative_timeout": _FOREVER if self._answers.top.shown.is_final else 0,
+            "default_permissions": True,
+            "allow_other": wanted.allow_other,
+        }
 
     @staticmethod
     def _wrapper(func: Callable[..., int | None], *arguments: object, **_: object) -> int:
@@ -91,15 +86,14 @@ class Binding(FUSE):
             return self._answers.top
         return self._answers.lookup(self._find(parent or b"/"), name)
 
-    def init(self, conn: int | None) -> None:
-        """The kernel is there."""
-        if conn and ctypes.c_uint.from_address(conn + 4).value < _NO_OPEN_SINCE:
-            self._may_skip_open = False
+    def say_live(self, minor: int) -> None:
+        """The kernel is there, and speaks a minor version of protocol 7."""
+        self._may_skip_open = minor >= _NO_OPEN_SINCE
         self._on_live()
 
     # The callbacks: what they mean is said in `pfsfuse.operations`.
 
-    def getattr(self, path: bytes, buf: _Pointer) -> None:
+    def fill_stat(self, path: bytes, buf: Pointer) -> None:
         """Fill in a stat record."""
         inode = self._find(path)
         stat = self._stat
@@ -111,42 +105,36 @@ class Binding(FUSE):
             time.tv_nsec = nanoseconds
         buf[0] = stat
 
-    def fgetattr(self, path: bytes, buf: _Pointer, _fip: _Pointer) -> None:
-        """Fill in a stat record."""
-        self.getattr(path, buf)
-
-    def readdir(
-        self, path: bytes, buf: _Pointer, filler: _Filler, _offset: int, _fip: _Pointer
-    ) -> None:
+    def list_names(self, path: bytes, buf: Pointer, filler: Filler, *flags: int) -> None:
         """Hand all names of a directory to libfuse, with type and number, but nothing else."""
-        filler(buf, b".", None, 0)
-        filler(buf, b"..", None, 0)
+        filler(buf, b".", None, 0, *flags)
+        filler(buf, b"..", None, 0, *flags)
         stat = self._stat
         for inode in self._answers.children(self._find(path)):
             stat.st_ino = inode.id
             stat.st_mode = MODES[inode.entry.kind]
-            filler(buf, inode.entry.name, stat, 0)
+            filler(buf, inode.entry.name, stat, 0, *flags)
 
-    def readlink(self, path: bytes, buf: _Pointer, bufsize: int) -> None:
+    def readlink(self, path: bytes, buf: Pointer, bufsize: int) -> None:
         """Fill in a text that ends with a zero byte."""
         target = self._answers.readlink(self._find(path))[: bufsize - 1] + b"\0"
         ctypes.memmove(buf, target, len(target))
 
-    def open(self, _path: bytes, _fip: _Pointer) -> None:
+    def open(self, _path: bytes, _fip: Pointer) -> None:
         """Ask for no more opens, of a kernel that understands it: see `kernel_loop`."""
         if self._may_skip_open:
             raise Refusal(errno.ENOSYS)
 
-    def read(self, path: bytes, buf: _Pointer, size: int, offset: int, _fip: _Pointer) -> int:
+    def read(self, path: bytes, buf: Pointer, size: int, offset: int, _fip: Pointer) -> int:
         """Fill in bytes; how many."""
         data = self._answers.read(self._find(path), offset, size)
         ctypes.memmove(buf, data, len(data))
         return len(data)
 
-    def statfs(self, _path: bytes, buf: _Pointer) -> None:
+    def statfs(self, _path: bytes, buf: Pointer) -> None:
         """Fill in a statvfs record."""
         usage = self._answers.statfs()
-        buf[0] = c_statvfs(
+        buf[0] = self.statvfs_type(
             f_bsize=usage.block,
             f_frsize=usage.block,
             f_blocks=usage.blocks,
@@ -154,37 +142,37 @@ class Binding(FUSE):
             f_namemax=NAME_MAX,
         )
 
-    def getxattr(self, path: bytes, name: bytes, value: _Pointer, size: int, *_: object) -> int:
+    def getxattr(self, path: bytes, name: bytes, value: Pointer, size: int, *_: object) -> int:
         """Fill in a value, or say how long it is."""
         return _give(self._answers.getxattr(self._find(path), name), value, size)
 
-    def listxattr(self, path: bytes, namebuf: _Pointer, size: int) -> int:
+    def listxattr(self, path: bytes, namebuf: Pointer, size: int) -> int:
         """Fill in names, each ended by a zero byte, or say how long they are."""
         names = self._answers.listxattr(self._find(path))
         return _give(b"".join(name + b"\0" for name in names), namebuf, size)
 
 
-class _Asked:
-    """Tells fusepy, which looks for names, what libfuse may ask; all else is answered ENOSYS."""
+class Asked:
+    """Tells who looks for names what libfuse may ask; all else is answered ENOSYS.
+
+    What only is asked to change something has no callback in `Binding`, and ends up here.
+    """
 
     use_ns = True
 
-    def __call__(self, _name: str, *_: object) -> int:
-        """Fusepy's way to the callbacks that `Binding` has not: all that change something."""
+    def _refuse(self, *_: object) -> int:
         raise Refusal(errno.EROFS)
 
-    def _answer(self) -> None: ...
-
-    init = getattr = readdir = readlink = open = read = statfs = getxattr = listxattr = _answer
-    chmod = chown = create = link = mkdir = mknod = removexattr = rename = rmdir = _answer
-    setxattr = symlink = truncate = unlink = utimens = write = _answer
+    init = getattr = readdir = readlink = open = read = statfs = getxattr = listxattr = _refuse
+    chmod = chown = create = link = mkdir = mknod = removexattr = rename = rmdir = _refuse
+    setxattr = symlink = truncate = unlink = utimens = write = _refuse
 
 
 def _path_of(arguments: tuple[object, ...]) -> bytes:
     return arguments[0] if arguments and isinstance(arguments[0], bytes) else b""
 
 
-def _give(answer: bytes, buf: _Pointer, size: int) -> int:
+def _give(answer: bytes, buf: Pointer, size: int) -> int:
     """Extended attributes are asked for twice: first with no room, to learn their size."""
     if not buf or not size:
         return len(answer)

@@ -1,6 +1,6 @@
 """What the kernel may ask of a mount, and the answers: inodes in, plain values out.
 
-Two bindings ask: `kernel_loop` by inode, `binding` by path, through fusepy. Failures are raised;
+Two bindings ask: `kernel_loop` by inode, `binding` by path, through libfuse. Failures are raised;
 `pfsfuse.errnos` says what the kernel is told.
 """
 

@@ -10,6 +10,7 @@ import ctypes
 import logging
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from select import POLLIN, poll
 from threading import Thread
@@ -99,6 +100,17 @@ def _catch_signals() -> int:
     return reader
 
 
+def _by_libfuse(binding: str) -> Callable[..., object]:
+    """What serves a mount when it is made; imported here because it needs libfuse."""
+    if binding == "fusepy":
+        from pfsfuse.fusepy import FusepyBinding
+
+        return FusepyBinding
+    from pfsfuse.mfusepy import MfusepyBinding
+
+    return MfusepyBinding
+
+
 class _Served:
     """One mount and the thread that serves it."""
 
@@ -125,10 +137,7 @@ class _Served:
                 finally:
                     os.close(device)  # or whoever looks in while nobody serves waits for ever
             else:
-                # Imported here because it needs libfuse.
-                from pfsfuse.binding import Binding
-
-                Binding(self._operations, wanted, on_live=self._say_live)
+                _by_libfuse(settings.binding)(self._operations, wanted, on_live=self._say_live)
         except BaseException as error:  # for the first thread to raise
             self._failure = error
         finally:

@@ -34,8 +34,8 @@ class Settings(msgspec.Struct, frozen=True):
     private: bool = False
     """Whether the mount point goes with the mount."""
 
-    binding: Literal["kernel", "fusepy"] = "kernel"
-    """Who speaks to the kernel: `pfsfuse.kernel_loop`, or fusepy and libfuse."""
+    binding: Literal["kernel", "fusepy", "mfusepy"] = "kernel"
+    """Who speaks to the kernel: `pfsfuse.kernel_loop`, fusepy and libfuse 2, mfusepy and 3."""
 
 
 def parse_settings(order: bytes) -> Settings:

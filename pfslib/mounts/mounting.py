@@ -19,7 +19,8 @@ from pfslib.mounts.turns import claim
 from pfslib.mounts.unmounting import detach
 
 BINDING_VARIABLE: Final = "PFS_MOUNT_BINDING"
-"""Environment variable: ``fusepy`` has libfuse speak to the kernel, in place of our own code."""
+"""Environment variable: ``fusepy`` has libfuse 2 speak to the kernel, in place of our own code,
+``mfusepy`` libfuse 3."""
 
 _FSNAME_MAX: Final = 1000
 """Characters, of up to four bytes: the kernel takes a page."""

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,11 +100,25 @@ def source(base: Path) -> Source:
     return Source(base / "store", base / "host", f"tree:{root}", root)
 
 
-@pytest.fixture(scope="session", params=["kernel", "fusepy"])
+def use_binding(name: str, patch: pytest.MonkeyPatch) -> None:
+    """Have mounts served by it; mfusepy is an extra, but in CI it has to be there."""
+    if name == "mfusepy" and find_spec(name) is None and os.environ.get("CI") != "true":
+        pytest.skip("mfusepy is not installed")
+    patch.setenv(BINDING_VARIABLE, name)
+
+
+@pytest.fixture(params=["kernel", "fusepy"])
+def binding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Mounts by either; a test can ask for mfusepy, too."""
+    use_binding(request.param, monkeypatch)
+    return request.param
+
+
+@pytest.fixture(scope="session", params=["kernel", "fusepy", "mfusepy"])
 def mounted(source: Source, request: pytest.FixtureRequest) -> Iterator[Path]:
     """One mount of the commit for all tests that only read, by either binding."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(BINDING_VARIABLE, request.param)
+        use_binding(request.param, patch)
         made = mount(source.store, source.view, None, fsname="shared", label="data@123")
     with made as path:
         yield path

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pfslib
-from pfslib.mounts.mounting import BINDING_VARIABLE
 
 pytestmark = pytest.mark.mount
 
@@ -30,10 +29,7 @@ def store(tmp_path: Path) -> Iterator[pfslib.Store]:
         yield store
 
 
-@pytest.fixture(params=["kernel", "fusepy"])
-def binding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv(BINDING_VARIABLE, request.param)
-    return request.param
+ALL_BINDINGS = pytest.mark.parametrize("binding", ["kernel", "fusepy", "mfusepy"], indirect=True)
 
 
 def facts(top: Path) -> dict[bytes, tuple[object, ...]]:
@@ -110,6 +106,7 @@ def test_any_tree_is_the_same_mounted_exported_and_read(
                 assert digest.decode() == info.digest
 
 
+@ALL_BINDINGS
 def test_inode_numbers_and_attributes_survive_remounts(store: pfslib.Store, binding: str) -> None:
     with store.repo("r").commit() as making:
         for number in range(300):
@@ -136,6 +133,7 @@ def test_inode_numbers_and_attributes_survive_remounts(store: pfslib.Store, bind
     assert len({row[0] for row in later.values()}) == len(later)
 
 
+@ALL_BINDINGS
 def test_a_file_of_more_than_4_gib(store: pfslib.Store, binding: str) -> None:
     with store.repo("r").commit() as making:
         making.write_at("/big", FAR, b"the end")
