@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
 from pathlib import Path
 from typing import Final
 
 from pfslib.kv.protocol import KV
+from pfslib.kv.syncing import sync_file_system
 from pfslib.mounts.mountinfo import kernel_mounts
 from pfslib.trees.hoststats import HostStats
 
@@ -42,11 +42,5 @@ def _show_mapped_writes(path: Path) -> bool:
     device = f"{os.major(number)}:{os.minor(number)}"
     if any(m.device == device and m.file_system in _IN_MEMORY for m in kernel_mounts()):
         return False
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if ctypes.CDLL(None, use_errno=True).syncfs(fd) != 0:
-            failed = ctypes.get_errno()
-            raise OSError(failed, os.strerror(failed), str(path))
-    finally:
-        os.close(fd)
+    sync_file_system(path)
     return True

@@ -21,11 +21,13 @@ import msgspec
 
 from pfslib.api.copy_origin import MARKER, Origin, read_origin, store_of, write_origin
 from pfslib.api.copy_register import forget_copy, note_copy
+from pfslib.kv.syncing import sync_file_system
 from pfslib.model.errors import (
     AlreadyExistsError,
     BranchNotFoundError,
     BusyError,
     CommitNotFoundError,
+    CommitOpenError,
     ConflictError,
     InvalidInputError,
     InvalidNameError,
@@ -81,9 +83,10 @@ class WorkingCopy:
         if origin.pending:
             try:
                 self._store.commit(f"{origin.repo}@{origin.pending}")
-            except CommitNotFoundError:
-                return origin  # the commit that was being made when somebody died never was
-            origin = msgspec.structs.replace(origin, base=origin.pending, pending="")
+                made = origin.pending
+            except (CommitNotFoundError, CommitOpenError):
+                made = origin.base  # what was being made when somebody died never was
+            origin = msgspec.structs.replace(origin, base=made, pending="")
         return origin
 
     def commit(
@@ -179,9 +182,13 @@ class WorkingCopy:
         repo = self._store.repo(origin.repo)
         if any(known.name == branch for known in repo.list_branch()):
             raise AlreadyExistsError(f"branch {branch} of repo {origin.repo} exists")
-        if origin.base:
-            repo.create_branch(branch, at=origin.base)
-        return msgspec.structs.replace(origin, branch=branch)
+        base = origin.base
+        if base:
+            try:
+                repo.create_branch(branch, at=base)
+            except CommitNotFoundError:  # it was dropped: the files are all that there is
+                base = ""
+        return msgspec.structs.replace(origin, branch=branch, base=base)
 
     def _put(self, making: OpenCommit, below: str, *, reread: bool) -> None:
         """Make the directory of an open commit the same as this one."""
@@ -252,6 +259,8 @@ class WorkingCopy:
         try:
             if origin.base:
                 _export(store.commit(f"{repo}@{origin.base}"), path, below)
+            # Or the next commit could take for edits what a power loss has left of the files.
+            sync_file_system(path)
             write_origin(path, origin)
         except BaseException:
             for made in path.iterdir():
@@ -270,7 +279,7 @@ def _check_branch(
         return
     try:
         commit = store.commit(f"{repo}@{branch}")
-    except CommitNotFoundError as missing:
+    except (CommitNotFoundError, CommitOpenError) as missing:
         try:
             check_name("branch", branch)
         except InvalidNameError:

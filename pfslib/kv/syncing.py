@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
 
@@ -9,6 +10,17 @@ from pathlib import Path
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def sync_file_system(path: Path) -> None:
+    """Have all that is written in the file system of a directory on the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(fd) != 0:
+            failed = ctypes.get_errno()
+            raise OSError(failed, os.strerror(failed), str(path))
+    finally:
+        os.close(fd)
 
 
 def sync_file(path: Path) -> None:

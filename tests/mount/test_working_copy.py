@@ -22,11 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pfslib
-from pfslib.api import mapped_writes
+from pfslib.api import mapped_writes, working_copy
 from pfslib.api.copy_origin import MARKER, list_copies, read_origin
 from pfslib.cli.mounts import list_mount, unmount
 from pfslib.cli.session import Session
 from pfslib.kv.layout import COPIES_FOLDER
+from pfslib.kv.syncing import sync_file_system
 from pfslib.trees import hoststats
 
 
@@ -184,6 +185,47 @@ def test_a_conflict_keeps_both_sides(store: pfslib.Store, copy: Path) -> None:
     (copy / "more").write_text("more")
     working.unmount()
     assert contents(store.commit("r@mine")) == {**expected, "/more": b"more"}
+
+
+def test_a_base_that_is_gone_keeps_both_sides(store: pfslib.Store, copy: Path) -> None:
+    """Somebody has dropped what the files were copied from."""
+    working = store.repo("r").working_copy(copy)
+    expected = edit(copy)
+    store.repo("r").drop_commit("master")
+    with store.repo("r").commit() as commit:
+        commit.put_file("/change", "theirs")
+    store.gc()
+    with pytest.raises(pfslib.ConflictError, match="has moved on"):
+        working.commit()
+    assert contents(working.commit(branch="mine")) == expected
+    assert contents(store.commit("r@master")) == {"/change": b"theirs"}
+
+
+def test_what_is_no_change_makes_no_commit(store: pfslib.Store, copy: Path) -> None:
+    head = store.commit("r@master")
+    with store.repo("r").working_copy(copy) as path:
+        (path / "keep").touch()
+        (path / "change").write_text("other")
+        (path / "change").write_text("old")
+        (path / "empty").mkdir()
+        (path / "remove").rename(path / "away")
+        (path / "away").rename(path / "remove")
+    assert store.commit("r@master") == head
+
+
+def test_the_files_are_on_the_disk_before_they_count(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what a power loss leaves of them would be committed as somebody's edits."""
+    seen = []
+
+    def look_and_sync(path: Path) -> None:
+        seen.append({entry.name for entry in path.iterdir()})
+        sync_file_system(path)
+
+    monkeypatch.setattr(working_copy, "sync_file_system", look_and_sync)
+    store.repo("r").working_copy(copy)
+    assert seen == [{entry.name for entry in copy.iterdir()} - {MARKER}]
 
 
 def test_a_branch_that_exists_is_not_taken_for_a_conflict(store: pfslib.Store, copy: Path) -> None:
@@ -370,29 +412,44 @@ CRASH = """
     from pfslib.api import working_copy
     store = pfslib.open(sys.argv[1])
     copy = pfslib.WorkingCopy(store, Path(sys.argv[2]))
-    write, count = working_copy.write_origin, [0]
-    def dying(*args):
-        count[0] += 1
-        if count[0] == int(sys.argv[3]):
-            os.kill(os.getpid(), signal.SIGKILL)
-        write(*args)
-    working_copy.write_origin = dying
-    copy.commit("once")
+    def dying(function, at):
+        count = [0]
+        def call(*args, **named):
+            count[0] += 1
+            if count[0] == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **named)
+        return call
+    verb, name, at = sys.argv[3:]
+    owner = working_copy if name == "write_origin" else pfslib.OpenCommit
+    setattr(owner, name, dying(getattr(owner, name), int(at)))
+    getattr(copy, verb)("once")
 """
 
 
-@pytest.mark.parametrize("at", [1, 2])
-def test_killed_while_it_commits(store: pfslib.Store, copy: Path, at: int) -> None:
-    """Before the commit or right after it: either way there is one commit in the end."""
+@pytest.mark.parametrize(
+    ("verb", "name", "at", "is_made"),
+    [
+        ("commit", "write_origin", 1, False),
+        ("commit", "put_file", 1, False),
+        ("commit", "finish", 1, False),
+        ("commit", "write_origin", 2, True),
+        ("unmount", "write_origin", 3, True),
+    ],
+)
+def test_killed_while_it_commits(
+    store: pfslib.Store, copy: Path, verb: str, name: str, at: int, is_made: bool
+) -> None:
+    """Before the commit, half way or right after it: there is one in the end, and it is whole."""
+    before = contents(store.commit("r@master"))
     store.repo("r").working_copy(copy)
     expected = edit(copy)
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(CRASH), store.path, copy, str(at)], check=False
-    )
-    assert done.returncode == -signal.SIGKILL
+    command = [sys.executable, "-c", textwrap.dedent(CRASH), store.path, copy, verb, name, str(at)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert contents(store.commit("r@master")) == (expected if is_made else before)
     working = pfslib.WorkingCopy(store, copy)
     made = working.commit("once")
-    assert (made is None) == (at == 2)
+    assert (made is None) == is_made
     assert contents(store.commit("r@master")) == expected
     assert len(list(store.repo("r").list_commit("master"))) == 2
     assert read_origin(copy).pending == ""
