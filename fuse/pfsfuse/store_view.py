@@ -107,7 +107,7 @@ class ShownStore(ShownDirectory):
     def deleted(self) -> list[ShownCommit]:
         """What the kernel knows something of though its commit was deleted."""
         known = {ref.key: ref() for ref in self._known.valuerefs()}  # another thread adds to it
-        gone = self._catalog.deleted(known)
+        gone = self._catalog.deleted(known) if known else set()
         return [shown for commit, shown in known.items() if shown is not None and commit in gone]
 
     def tidy(self) -> None:

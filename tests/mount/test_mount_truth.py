@@ -97,13 +97,17 @@ def test_any_tree_is_the_same_mounted_exported_and_read(
     with commit.mount() as mounted:
         seen = facts(mounted)
         assert seen == facts(top / "out")
-        for path, (kind, _, size, _, content) in seen.items():
+        for path, (kind, runs, size, mtime_ns, content) in seen.items():
             text = "/" + os.fsdecode(path)
+            info = commit.inspect_file(text)
             if kind == stat.S_IFREG:
-                info = commit.inspect_file(text)
-                assert (commit.get_file(text), info.size) == (content, size)
+                assert (commit.get_file(text), info.size, info.executable) == (content, size, runs)
+                assert info.modified.timestamp() == pytest.approx(mtime_ns / 1e9, abs=2e-6)
                 digest = os.getxattr(mounted / os.fsdecode(path), "user.pfs.digest")
                 assert digest.decode() == info.digest
+            else:
+                assert info.kind == ("dir" if kind == stat.S_IFDIR else "symlink")
+                assert content is None or len(bytes(content)) == info.size
 
 
 @ALL_BINDINGS
@@ -118,6 +122,9 @@ def test_inode_numbers_and_attributes_survive_remounts(store: pfslib.Store, bind
             s = below.stat()
             name = str(below.relative_to(path))
             found[name] = (s.st_ino, s.st_mode, s.st_nlink, s.st_size, s.st_blocks, s.st_mtime_ns)
+            found[name] += tuple(os.getxattr(below, key) for key in os.listxattr(below))
+        whole = os.statvfs(path)
+        assert (whole.f_files, whole.f_blocks * whole.f_frsize) == (300, 45056)
         return found
 
     seen = []
