@@ -75,7 +75,8 @@ class _Forgetting:
                 self._forget()
                 self._store.tidy()
             except (PfsError, OSError) as error:
-                _log.warning("what is deleted stays kept from gc until the unmount: %s", error)
+                if not self._ended.is_set():
+                    _log.warning("what is deleted stays kept from gc until the unmount: %s", error)
                 return
             took_s = time.monotonic() - began
 
