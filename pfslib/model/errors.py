@@ -127,9 +127,9 @@ class BranchNotFoundError(NotFoundError):
         self.repo, self.branch = repo, branch
         known = sorted(known)
         listed = f"its branches: {', '.join(known[:8])}" if known else "it has no commits yet"
-        near = near_miss(branch, known) or listed
+        near = near_miss(branch, known) or f"{listed};"
         super().__init__(
-            f"branch {branch} not found in repo {repo}", hint=f"{near}; {hint}" if hint else near
+            f"branch {branch} not found in repo {repo}", hint=f"{near} {hint}".rstrip("; ")
         )
 
 

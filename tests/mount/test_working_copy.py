@@ -152,7 +152,7 @@ def test_only_a_branch_is_edited(store: pfslib.Store, copy: Path) -> None:
         assert f"pfs create-branch r NAME --head {name}" in caught.value.hint
     with pytest.raises(pfslib.BranchNotFoundError, match="branch mater not found") as missing:
         store.repo("r").working_copy(copy, "mater")
-    assert missing.value.hint == "did you mean 'master'?; `pfs mount -w --new` begins a branch"
+    assert missing.value.hint == "did you mean 'master'? `pfs mount -w --new` begins a branch"
     for name in ("0" * 32, "no/name", "master^^^"):
         with pytest.raises((pfslib.InvalidReferenceError, pfslib.CommitNotFoundError)):
             store.repo("r").working_copy(copy, name, new=True)
