@@ -135,6 +135,12 @@ class PfsFusepy(Pfs):
     binding = "fusepy"
 
 
+class PfsMfusepy(Pfs):
+    """Ours, through mfusepy and libfuse 3."""
+
+    binding = "mfusepy"
+
+
 class Background(System):
     """A peer whose mount command stays in the foreground until it is ended."""
 
@@ -283,6 +289,7 @@ SYSTEMS: dict[str, type[System]] = {
     "squashfs": Squashfs,
     "pfs": Pfs,
     "pfs-fusepy": PfsFusepy,
+    "pfs-mfusepy": PfsMfusepy,
     "borg": Borg,
     "restic": Restic,
     "casync": Casync,
@@ -355,7 +362,7 @@ def main() -> None:
             signal.alarm(LIMIT_S)
             try:
                 table[name] = figures(kind(top / name, source))
-            except (RuntimeError, subprocess.SubprocessError) as error:
+            except (RuntimeError, subprocess.SubprocessError, pfslib.MountError) as error:
                 print(f"{name} is left out: {error}", file=sys.stderr)
             finally:
                 signal.alarm(0)
