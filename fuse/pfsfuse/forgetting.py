@@ -29,7 +29,7 @@ _log = logging.getLogger("pfsfuse")
 
 _EVERY_S: Final = 0.5
 _AT_MOST: Final = 1 / 20
-"""Part of all time that may be spent on it."""
+"""Part of a processor that may be spent on it."""
 
 _JOIN_S: Final = 0.5
 
@@ -70,7 +70,7 @@ class _Forgetting:
     def run(self) -> None:
         took_s = 0.0
         while not self._ended.wait(max(_EVERY_S, took_s / _AT_MOST)):
-            began = time.monotonic()
+            began_s = time.thread_time()
             try:
                 self._forget()
                 self._store.tidy()
@@ -78,7 +78,7 @@ class _Forgetting:
                 if not self._ended.is_set():
                     _log.warning("what is deleted stays kept from gc until the unmount: %s", error)
                 return
-            took_s = time.monotonic() - began
+            took_s = time.thread_time() - began_s
 
     def _forget(self) -> None:
         for shown in self._store.deleted():
