@@ -251,9 +251,10 @@ class KernelLoop:
             return abi.OPEN_OUT.pack(0, Open.KEEP_CACHE | Open.CACHE_DIR, 0)
         return abi.OPEN_OUT.pack(self._opened.open(), 0, 0)
 
-    def _releasedir(self, _node: int, data: bytes) -> bytes:
+    def _releasedir(self, node: int, data: bytes) -> bytes:
         handle, *_ = abi.READ_IN.unpack_from(data)
         self._opened.close(handle)
+        self._listings.drop(node)
         return b""
 
     def _readdir(self, node: int, data: bytes) -> bytes:

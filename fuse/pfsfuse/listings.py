@@ -61,6 +61,10 @@ class Listings:
         self._waiting.append((directory.id, listing))
         del self._waiting[:-_KEPT]
 
+    def drop(self, number: int) -> None:
+        """Let go of a directory that a reader has closed: what it is of may be deleted."""
+        self._waiting = [waiting for waiting in self._waiting if waiting[0] != number]
+
 
 class OpenedListings:
     """Listings of what changes, row by row as the kernel wants them, by handle."""

@@ -56,15 +56,19 @@ def test_a_mount_of_all_gives_back_what_was_deleted_and_nobody_reads(
 ) -> None:
     """First what only was looked at; what is open, or worked in, when that is over."""
     files = {**small_files(random, 50), "/big": random.randbytes(2_000_000)}
+    files |= {f"/many/{n:0200}": b"1" for n in range(300)}
     for repo in ("read", "open"):
         put(store, repo, {**files, "/only": repo.encode() * 50_000})
     put(store, "kept", {"/f": b"f" * 50_000})
+    store.repo("read").create_tag("v1")
     with store.mount() as top:
         for repo in ("read", "open", "kept"):
             for name in ("master", store.commit(f"{repo}@master").id):
                 found = [path for path in (top / repo / name).rglob("*") if path.is_file()]
-                assert len({path.read_bytes() for path in found}) == (1 if repo == "kept" else 52)
+                assert len({path.read_bytes() for path in found}) == (1 if repo == "kept" else 53)
         assert held(store.path) == 3
+        with os.scandir(top / "read/v1/many") as begun:
+            next(begun)  # and no more of its pages
         directory = os.open(top / "open/master", os.O_RDONLY)
         with (top / "open/master/big").open("rb") as file:
             store.delete_repo("read")

@@ -381,7 +381,9 @@ def test_it_is_listed_beside_mounts(store: pfslib.Store, copy: Path, tmp_path: P
     assert listed() == {moved: "r@master:/folder"}
     lines = CliRunner().invoke(list_mount, [], obj=Session(str(store.path), as_json=True)).output
     expected = {"path": str(moved), "source": "pfs:r@master:/folder", "alive": True}
-    assert {**expected, "writable": True} in map(json.loads, lines.splitlines())
+    assert {**expected, "state": "working copy", "writable": True} in map(
+        json.loads, lines.splitlines()
+    )
     shutil.rmtree(moved)
     assert listed() == {}
     assert list((store.path / COPIES_FOLDER).iterdir()) == []
