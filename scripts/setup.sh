@@ -65,7 +65,7 @@ make_venv() {
 
 install_project() {
     local what=. shown=pfslib
-    ! wants_tools || { what='.[test,interop-test]' shown='pfslib and its tools'; }
+    ! wants_tools || { what='.[test,interop-test,docs]' shown='pfslib and its tools'; }
     say "installing $shown into .venv"
     .venv/bin/python -m pip install -qq --disable-pip-version-check --editable "$what" </dev/null
     { fingerprint; ! wants_tools || echo tools; } >"$stamp.new"

@@ -160,7 +160,7 @@ class Commit(ReadVerbs, DiffVerbs):
     def provenance(self) -> list[Commit]:
         """The commits it was made from, directly or not; nearest first.
 
-        Those that were deleted since by force are left out; `record.provenance` still names them.
+        Those that were deleted since by force are left out; ``record.provenance`` still names them.
         """
         with self._store.kv.read() as txn:
             links = list(provenance.provenance(txn, self.record))
@@ -215,6 +215,8 @@ class Commit(ReadVerbs, DiffVerbs):
             MountError: The system cannot, or the directory is unfit; says which and what to do.
             PathNotFoundError: The commit has no such directory.
             CommitNotFoundError: The commit was deleted.
+
+        Cost: starting a process, however much the commit holds.
         """
         from pfslib.api.showing import mount_commit  # most uses of a commit mount nothing
 

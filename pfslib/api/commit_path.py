@@ -214,10 +214,12 @@ class CommitPath:
         return (self._at(PurePosixPath(info.path)) for info in self.commit.list_file(self.path))
 
     def glob(self, pattern: str) -> Iterator[CommitPath]:
-        """What is below and matches a pattern, as in `pathlib`: ``*.csv``, ``**/*.csv``.
+        """What is below and matches a pattern, as in `pathlib.Path`: ``*.csv``, ``**/*.csv``.
 
         Raises:
             InvalidInputError: The pattern is empty or absolute.
+
+        Cost: that of `Commit.glob`.
         """
         if not pattern or pattern.startswith("/"):
             raise InvalidInputError(f"pattern {pattern!r} must be relative, and not empty")
@@ -261,7 +263,12 @@ class CommitPath:
         return self.commit.get_file(self.path)
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
-        """All text of the file there, UTF-8 unless said otherwise, with its line ends made one."""
+        """All text of the file there, UTF-8 unless said otherwise, with its line ends made one.
+
+        Args:
+            encoding: None means UTF-8.
+            errors: What to do with what is not in the encoding; see `open`.
+        """
         with self.open("r", encoding=encoding, errors=errors) as file:
             return file.read()
 

@@ -18,7 +18,7 @@ class DisplayVerbs:
         """The graph of repos and pipelines, with the state of each pipeline's newest job.
 
         Returns:
-            What a notebook draws and `print` shows as a tree; it also has ``svg`` and ``mermaid``.
+            What a notebook draws and `str` shows as a tree; it also has ``svg`` and ``mermaid``.
 
         Cost: linear in the repos, pipelines and jobs.
         """

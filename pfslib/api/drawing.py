@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Drawing:
-    """A graph, as it was when it was drawn: notebooks show it, `print` gives a tree.
+    """A graph, as it was when it was drawn: notebooks show it, ``print`` gives a tree.
 
     Attributes:
         svg: The graph as SVG, which needs nothing else.

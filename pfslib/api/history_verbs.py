@@ -45,8 +45,8 @@ class HistoryVerbs:
         Raises:
             AlreadyExistsError: There is a branch or tag of that name.
             BranchBusyError: An open commit is about to make the branch.
-            CommitNotFoundError: `at` means no commit.
-            StateError: `at` is the output of a failed job.
+            CommitNotFoundError: ``at`` means no commit.
+            StateError: ``at`` is the output of a failed job.
         """
         with self._store.kv.write() as txn:
             row = create_branch(txn, name, self._commit(txn, at))
@@ -64,8 +64,8 @@ class HistoryVerbs:
         Raises:
             BranchNotFoundError: There is none of that name.
             BranchBusyError: It has an open commit.
-            CommitNotFoundError: `to` means no commit.
-            StateError: `to` is the output of a failed job.
+            CommitNotFoundError: ``to`` means no commit.
+            StateError: ``to`` is the output of a failed job.
         """
         with self._store.kv.write() as txn:
             row = move_branch(txn, name, self._commit(txn, to))
@@ -113,7 +113,7 @@ class HistoryVerbs:
 
         Raises:
             AlreadyExistsError: There is a branch or tag of that name.
-            CommitNotFoundError: `at` means no commit.
+            CommitNotFoundError: ``at`` means no commit.
         """
         with self._store.kv.write() as txn:
             row = create_tag(txn, name, self._commit(txn, at))

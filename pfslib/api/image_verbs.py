@@ -34,6 +34,10 @@ class ImageVerbs:
         The directory stands for what a Dockerfile would add to its base. It is read now; a new
         call with the name replaces the image.
 
+        Args:
+            name: As a spec names it, such as ``user/name:tag``.
+            directory: The directory of the host.
+
         Raises:
             UnsupportedFileError: It holds a device, a fifo or a socket.
         """

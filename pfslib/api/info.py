@@ -91,7 +91,7 @@ class RepoInfo(msgspec.Struct, frozen=True):
     name: str
     created: datetime
     size: int
-    """Bytes of the newest commit of its `master` branch, or of its only branch."""
+    """Bytes of the newest commit of its ``master`` branch, or of its only branch."""
 
     description: str
     branches: tuple[str, ...]

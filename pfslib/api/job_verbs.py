@@ -68,11 +68,13 @@ class JobVerbs:
             egress_to: Below this host directory outputs may be copied, by specs that want it.
 
         Returns:
-            The jobs this call finished, in order; look at `state`, as they may have failed.
+            The jobs this call finished, in order; look at ``state``, as they may have failed.
 
         Raises:
             RunnerError: The runner cannot work here; its jobs stay in the queue.
             MountError: FUSE cannot be used here.
+
+        Cost: besides running its new datums, that of a job is in what changed since the one before.
         """
         engine = self._engine(runner, progress, notice, unable, egress_to)
         return engine.run_until_idle()
@@ -228,8 +230,15 @@ class JobVerbs:
         Empty for a file that no datum wrote: a user's, or one that 1.3's incremental methods added
         to; then the commit that last changed it says where it came from.
 
+        Args:
+            repo: The output repo.
+            ref: A commit of it.
+            path: The file.
+
         Raises:
             CommitNotFoundError, PathNotFoundError: It is not there.
+
+        Cost: a pass over the datums that the job ran, for each that wrote the file.
         """
         with self.kv.read() as txn:
             commit = resolve(txn, repo, ref)
@@ -250,6 +259,8 @@ class JobVerbs:
 
         Raises:
             JobNotFoundError: There is none.
+
+        Cost: linear in the datums that the job ran and what they printed, as the iterator goes on.
         """
         with self.kv.read() as txn:
             job = ledger.get_job(txn, job).id

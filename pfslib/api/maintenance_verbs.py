@@ -41,6 +41,9 @@ class MaintenanceVerbs:
         Raises:
             BusyError: Another gc is at work.
             CorruptionError: Something is damaged; nothing was deleted.
+
+        Cost: linear in the directories and pieces stored, not in their bytes, but for what is
+        packed anew; with ``compact``, reading and writing all that stays.
         """
         from pfslib.maintenance.gc import collect
 
@@ -56,6 +59,8 @@ class MaintenanceVerbs:
 
         Returns:
             The problems, each a sentence with the files that it hits, and what was looked at.
+
+        Cost: linear in the directories and pieces stored; with ``read_data``, in all their bytes.
         """
         from pfslib.maintenance.fsck import fsck
 

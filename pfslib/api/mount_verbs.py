@@ -49,6 +49,8 @@ class MountVerbs:
             MountError: The system cannot, or the directory is unfit; says which and what to do.
             NotFoundError: What is to be shown does not exist.
             InvalidInputError: Two are to be shown under one name.
+
+        Cost: starting a process, whatever is shown.
         """
         from pfslib.api.showing import mount_store  # most uses of a store mount nothing
 

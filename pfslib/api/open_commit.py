@@ -150,8 +150,8 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
 
         Args:
             path: Where, in the commit; directories above it come with it.
-            data: The content: see `Data`. A `str` is content; a `pathlib.Path` is a host file or
-                directory to read.
+            data: The content: bytes, or what else has a buffer; a `str`, stored as UTF-8; a binary
+                file; an iterable of bytes. A `pathlib.Path` is a host file or directory to read.
             append: Add to what is there instead of replacing it; of a directory, file by file.
             special: Of a directory: ``refuse`` or ``skip`` devices, fifos and sockets in it.
             reread: Of a directory: read every file, whatever is known of it.
@@ -168,6 +168,10 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
             PathClashError: A path would be a file and a directory. In a ``with`` block this may
                 also come only when the commit is read or finished.
             UnsupportedFileError: A host file that cannot be stored; nothing of the call is kept.
+            InvalidInputError: Not data, or not a value for ``special``.
+
+        Cost: reading and hashing the data; what is stored already is not written again. An append
+        costs what it adds, whatever is there.
         """
         self._editing.check()
         parts = split_path(path)
@@ -202,7 +206,7 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
         Args:
             path: The file.
             offset: First byte to write over.
-            data: The bytes: see `Data`.
+            data: The bytes: all that `put_file` takes, but no directory.
 
         Raises:
             InvalidInputError: The offset is negative, or more than OFFSET_MAX.
@@ -239,6 +243,8 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
 
         Raises:
             InvalidInputError: A directory: it comes with what is in it.
+
+        Cost: that of `put_file`.
         """
         self._editing.check()
         parts = split_path(path)
@@ -254,14 +260,18 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
     def copy_file(self, source: Commit | OpenCommit, source_path: str, path: str) -> None:
         """Take a file or directory over from a commit of the same store, by reference.
 
-        That may be this one, or another open commit: what was put into it so far is taken.
-
-        Cost: O(1) in the content, also for a whole directory.
+        Args:
+            source: The commit to take it from: also this one, or another open commit, of which
+                what was put into it so far is taken.
+            source_path: What to take.
+            path: Where it goes, in this commit.
 
         Raises:
             InvalidInputError: The commit is in another store.
             PathNotFoundError: Nothing is there.
             CommitNotFoundError: The commit was deleted.
+
+        Cost: O(1) in the content, also for a whole directory.
         """
         self._editing.check()
         if source.store_path != self._store.path:

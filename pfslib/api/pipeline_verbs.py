@@ -46,12 +46,13 @@ class PipelineVerbs:
         """Create the pipelines of a spec; commits that are there already become jobs.
 
         Args:
-            spec: See `Spec`.
+            spec: A `PipelineSpec`; one document as a dict; JSON text, of one document or several;
+                or the path of a file of such text.
             dry_run: Only find out whether it could be done.
 
         Returns:
             What was created, in the order of the spec; all of it or, on an error, nothing. Their
-            `notes` say what of the spec means nothing here.
+            ``notes`` say what of the spec means nothing here.
 
         Raises:
             InvalidSpecError: Not a spec: says which field, or where the JSON breaks.
@@ -77,16 +78,16 @@ class PipelineVerbs:
         """Make a Python function the transform of a pipeline: a decorator.
 
         The function is called for each datum, in a process of its own. Its parameters are called as
-        the inputs, or `out`; each is given the path of that directory. Its source becomes part of
+        the inputs, or ``out``; each is given the path of that directory. Its source becomes part of
         the spec: a changed function runs again, an unchanged one does not.
 
         Args:
-            source: The `input` of the spec: `{"pfs": {"repo": "data", "glob": "/*"}}`.
+            source: The ``input`` of the spec: ``{"pfs": {"repo": "data", "glob": "/*"}}``.
             name: Name of the pipeline; that of the function if empty.
-            image: An image with a `python3`; without, this very interpreter runs it in the local
+            image: An image with a ``python3``; without, this very interpreter runs it in the local
                 sandbox.
             update: Give a pipeline of that name this function; else that is an error.
-            more: Other fields of the spec, such as `parallelism_spec`.
+            more: Other fields of the spec, such as ``parallelism_spec``.
 
         Raises:
             InvalidSpecError: Not a spec; or the function uses what cannot be had elsewhere.
@@ -103,7 +104,7 @@ class PipelineVerbs:
         """Give pipelines new specs. Their jobs under way are ended, the heads processed again.
 
         Args:
-            spec: See `Spec`; its names say which pipelines are meant.
+            spec: As in `create_pipeline`; its names say which pipelines are meant.
             reprocess: True: every datum runs again. False: datums that have a result of an older
                 version keep it, even if the transform has changed. None: those run again whose
                 transform or inputs have changed.
@@ -169,7 +170,7 @@ class PipelineVerbs:
             return list(ledger.list_pipelines(txn))
 
     def inspect_pipeline(self, name: str) -> Pipeline:
-        """One pipeline; an older version of it by `name^`, `name^2` and so on.
+        """One pipeline; an older version of it by ``name^``, ``name^2`` and so on.
 
         Raises:
             PipelineNotFoundError: There is none.
@@ -188,7 +189,7 @@ class PipelineVerbs:
         None, if an input holds nothing yet.
 
         Args:
-            spec: See `Spec`.
+            spec: As in `create_pipeline`.
 
         Yields:
             The pipeline's name, and what the datum sees, in order.

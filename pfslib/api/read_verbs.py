@@ -71,6 +71,8 @@ class ReadVerbs:
             IsADirectoryInCommitError: A directory is there.
             InvalidInputError: The offset or size is negative.
             CorruptionError: The stored bytes are damaged.
+
+        Cost: reading the pieces that hold these bytes, each of 256 KiB at most.
         """
         tree, entry = self._file(path)
         return tree.read(entry, offset, size, path=path)
@@ -149,6 +151,8 @@ class ReadVerbs:
         Raises:
             PathNotFoundError: Nothing there in the commit.
             AlreadyExistsError: Something is there on the host.
+
+        Cost: reading and writing the file, in little memory.
         """
         tree, entry = self._file(path)
         with tree.naming(path):
@@ -192,6 +196,8 @@ class ReadVerbs:
             NotADirectoryInCommitError: A file is there; `get_file_to` is for files.
             AlreadyExistsError: A host file differs, or is in the place of a directory.
             InvalidPathError: The host's file system refuses a name.
+
+        Cost: reading and writing what is not there yet; comparing what is.
         """
         tree = self._tree()
         entry = tree.find(path)
@@ -242,7 +248,11 @@ class ReadVerbs:
         )
 
     def glob(self, pattern: str) -> list[FileInfo]:
-        """What a glob matches: ``*``, ``**``, ``?``, ``[…]``, ``{a,b}``; see docs/glossary.md."""
+        """What a glob matches: ``*``, ``**``, ``?``, ``[…]``, ``{a,b}``; see docs/glossary.md.
+
+        Cost: of the directories that the pattern can reach, the entries whose names begin as it
+        asks for; the whole tree only for ``**``.
+        """
         glob = compile_glob(pattern)
         tree = self._tree()
         rows = glob_entries(ShortReads(self._store.kv), tree.root, glob, self._store.cache)

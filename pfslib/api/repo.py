@@ -153,6 +153,10 @@ class Repo(HistoryVerbs, Keyed[Commit]):
         Those of a branch are its head with all its ancestors, from wherever it forked. Of the
         repo, failed jobs' outputs, which are on no branch, come first.
 
+        Args:
+            branch: The branch; empty for all.
+            newest_first: From the newest on, instead.
+
         Raises:
             RepoNotFoundError: It was deleted.
             BranchNotFoundError: There is none of that name.
@@ -189,7 +193,7 @@ class Repo(HistoryVerbs, Keyed[Commit]):
                 yield Commit(self._store, found)
 
     def list_open(self) -> list[OpenCommitInfo]:
-        """The open commits, by branch; not those of `with` blocks that are over."""
+        """The open commits, by branch; not those of ``with`` blocks that are over."""
         with self._store.kv.read() as txn:
             get_repo(txn, self.name)
             return [

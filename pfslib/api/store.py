@@ -103,6 +103,11 @@ class Store(
     def create_repo(self, name: str, *, description: str = "") -> Repo:
         """Make an empty repo.
 
+        Args:
+            name: Letters, digits, ``_``, ``.`` and ``-``; not like an id, not beginning with ``-``
+                or ``.``.
+            description: For people.
+
         Raises:
             InvalidNameError: Not a name for a repo.
             AlreadyExistsError: The name is taken.
@@ -268,7 +273,7 @@ class Store(
         Raises:
             CommitFinishedError: It has finished.
             CommitNotFoundError: There is none.
-            BranchBusyError: It belongs to a `with` block, which alone may write to it.
+            BranchBusyError: It belongs to a ``with`` block, which alone may write to it.
         """
         with self.kv.read() as txn:
             get_repo(txn, repo)
@@ -315,7 +320,7 @@ class Store(
         return self.repo(repo).list_commit(branch)
 
     def inspect_commit(self, repo: str, commit: str) -> Commit:
-        """The finished commit that a reference means in a repo."""
+        """The finished commit that a reference means in a repo; see `commit`."""
         return self.commit(f"{repo}@{commit}")
 
     # --- files ---------------------------------------------------------------------------

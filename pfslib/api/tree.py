@@ -65,6 +65,11 @@ class Tree:
     def of_node(cls, kv: KV, key: bytes, cache: TreeCache) -> Tree:
         """The tree whose root directory has a node of that key.
 
+        Args:
+            kv: The store.
+            key: The key of the node.
+            cache: What is remembered of trees.
+
         Raises:
             NotFoundError: No such node is stored.
         """
@@ -80,6 +85,8 @@ class Tree:
         Raises:
             PathNotFoundError: Nothing there.
             NotADirectoryInCommitError: A file stands where the path needs a directory.
+
+        Cost: for each component of the path, O(log n) in its directory.
         """
         parts = split_path(path)
         with self._reading(path) as txn:
@@ -87,6 +94,10 @@ class Tree:
 
     def child(self, directory: Entry, name: bytes) -> Entry:
         """The entry of a name in a directory of this tree.
+
+        Args:
+            directory: The directory.
+            name: One component.
 
         Raises:
             PathNotFoundError: There is none.

@@ -234,11 +234,11 @@ class PfsFileSystem(ReadingVerbs):
         recursive: bool = False,  # noqa: FBT001, FBT002 - fsspec's signature
         maxdepth: int | None = None,
     ) -> None:
-        """Remove files, and with `recursive` directories: one commit.
+        """Remove files, and with ``recursive`` directories: one commit.
 
         Raises:
             PathNotFoundError: Nothing is there.
-            IsADirectoryInCommitError: A directory, without `recursive`.
+            IsADirectoryInCommitError: A directory, without ``recursive``.
         """
         with self._one_commit():
             if maxdepth is not None:
@@ -262,7 +262,7 @@ class PfsFileSystem(ReadingVerbs):
         """Nothing, but an error if something is there.
 
         Raises:
-            AlreadyExistsError: Something is there; a directory is no matter with `exist_ok`.
+            AlreadyExistsError: Something is there; a directory is no matter with ``exist_ok``.
         """
         if self.exists(path) and not (exist_ok and self.isdir(path)):
             raise AlreadyExistsError(f"{self._strip_protocol(path)} exists already")
@@ -281,7 +281,7 @@ class PfsFileSystem(ReadingVerbs):
     # --- commits -------------------------------------------------------------------------
 
     def start_commit(self, repo: str, branch: str) -> OpenCommit:
-        """Start a commit on a branch; waits for those of others."""
+        """Start a commit on a branch, waiting for those of others; see `pfslib.Repo.commit`."""
         return self._store.repo(repo).commit(branch, wait_s=self._wait_s)
 
     def _batch(self) -> Batch | None:

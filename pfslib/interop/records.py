@@ -51,7 +51,7 @@ def put_split(
 
     Raises:
         InvalidInputError: Not JSON or not UTF-8, a quote that is not closed, a record longer than
-            64 MiB, or neither `records` nor `size`.
+            64 MiB, or neither ``records`` nor ``size``.
         PathClashError: A file stands at the path.
 
     Cost: one pass over the stream; memory for one file of the directory.

@@ -48,6 +48,8 @@ def import_tar(
     Raises:
         InvalidInputError: No tar, cut short, or a name that leads out of it.
         PathClashError: One name is a file and a directory.
+
+    Cost: one pass over the stream, in little memory.
     """
     arrivals = Arrivals(commit, path, skip_special=special == "skip")
     with (
@@ -115,6 +117,8 @@ def export_tar(
     Raises:
         PathNotFoundError: Nothing is there.
         NotADirectoryInCommitError: A file is there.
+
+    Cost: reading all of it once, in little memory.
     """
     top = commit / path
     top.iterdir()

@@ -28,8 +28,8 @@ def import_zip(
 ) -> Imported:
     """Put the members of a zip file into an open commit.
 
-    As `import_tar` does. What cannot be sought in is kept in a temporary file first, for the table
-    of a zip file is at its end; its members are never unpacked to the disk.
+    As ``import_tar`` does. What cannot be sought in is kept in a temporary file first, for the
+    table of a zip file is at its end; its members are never unpacked to the disk.
 
     Args:
         commit: Takes the files. On an error it holds what came before: use a ``with`` block.
@@ -96,6 +96,8 @@ def export_zip(commit: ReadVerbs, file: IO[bytes], path: str = "/") -> None:
         PathNotFoundError: Nothing is there.
         NotADirectoryInCommitError: A file is there.
         InvalidPathError: A name is not UTF-8: zip files know no others.
+
+    Cost: reading all of it once, in little memory.
     """
     top = commit / path
     top.iterdir()

@@ -32,7 +32,7 @@ class FsckReport(msgspec.Struct, frozen=True):
     """What a check found."""
 
     problems: tuple[Problem, ...]
-    """The first thousand; `checked.problems` counts all."""
+    """The first thousand; ``checked.problems`` counts all."""
 
     checked: Checked
     read_data: bool

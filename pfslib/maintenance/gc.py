@@ -88,7 +88,7 @@ class GcReport(msgspec.Struct, frozen=True):
 
     live_nodes: int
     abandoned_commits: int
-    """Open commits of `with` blocks that are over, or whose process is gone."""
+    """Open commits of ``with`` blocks that are over, or whose process is gone."""
 
     chunks_deleted: int = 0
     chunks_rewritten: int = 0

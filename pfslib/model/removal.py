@@ -6,7 +6,7 @@ import msgspec
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """What goes. Content that nothing else refers to becomes garbage, which `gc` returns."""
+    """What goes. Content that nothing else refers to becomes garbage, which `Store.gc` returns."""
 
     repos: tuple[str, ...] = ()
     branches: tuple[str, ...] = ()

@@ -88,6 +88,8 @@ class Session(Protocol):
 
         Raises:
             RunnerError: The runner itself could not do its work (engine gone, no permission).
+
+        Cost: that of the command, and what the runner adds: see ``benchmarks``.
         """
         ...
 

@@ -1,0 +1,194 @@
+"""Makes the site: README, all pages, the tutorial, and the reference from the docstrings.
+
+`python docs/site/build.py TARGET` writes HTML to TARGET. A link that leads nowhere, in a page or a
+docstring, and a public name without a place or a docstring fail it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import tempfile
+from inspect import getdoc
+from operator import attrgetter
+from os.path import relpath
+from pathlib import Path
+
+from reference import ERRORS, INTRODUCTION, PAGES, Page  # beside this file
+
+import pfslib
+from pfslib.interop import (  # noqa: F401 - named by the reference
+    arriving,
+    batches,
+    filesystem,
+    git_history,
+    job_board,
+    records,
+    tar_stream,
+    zip_file,
+)
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+HOME = "index"  # what README.md becomes
+LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[)#])")
+FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+
+
+def named(pattern: str) -> list[str]:
+    """Pages of the tree, as Sphinx calls them."""
+    return [
+        page.relative_to(ROOT).with_suffix("").as_posix() for page in sorted(ROOT.glob(pattern))
+    ]
+
+
+CHAPTERS = {
+    "Tutorial": ["tutorial"],
+    "How to": named("docs/howto/*.md"),
+    "Use": ["docs/cli", "docs/fsspec", "docs/embedding", "docs/reliability"],
+    "Reference": ["docs/reference/index"],
+    "Inside": ["docs/architecture", "docs/format", "docs/glossary", "docs/decisions/index"],
+    "Examples": named("examples/*/README.md"),
+    "Project": ["CHANGELOG"],
+}
+
+
+def main() -> int:
+    """Build; the exit code is Sphinx's."""
+    target = Path(sys.argv[1]).absolute()
+    with tempfile.TemporaryDirectory(prefix="pfslib-docs-") as staged:
+        lay_out(Path(staged))
+        done = run_sphinx(Path(staged), target)
+    if not done:
+        print(f"look at {relpath(target / 'index.html')}")
+    return done
+
+
+def run_sphinx(staged: Path, target: Path, builder: str = "html") -> int:
+    """Build what is laid out; any warning is an error, said on standard error."""
+    from sphinx.cmd.build import main as sphinx  # only here: tests look at the rest without it
+
+    options = ["--fail-on-warning", "--keep-going", "--quiet", "--fresh-env", "-b", builder]
+    caches = str(staged / ".cache")
+    return sphinx([*options, "-c", str(HERE), "-d", caches, str(staged), str(target)])
+
+
+def lay_out(staged: Path) -> None:
+    """Put what Sphinx reads into a directory: pages where they stand in the tree, and generated."""
+    for page in pages():
+        place(staged, page).write_text(with_site_links(page), "utf-8")
+        for linked in linked_files(page):
+            shutil.copyfile(linked, place(staged, linked))
+    (staged / "README.md").rename(staged / f"{HOME}.md")
+    with (staged / f"{HOME}.md").open("a", encoding="utf-8") as home:
+        for title, members in CHAPTERS.items():
+            home.write(toctree(members, f":caption: {title}", ":hidden:"))
+    (staged / "docs/decisions/index.md").write_text(
+        "# Decisions\n\nWhat was weighed, and on what evidence.\n"
+        + toctree([Path(page).name for page in named("docs/decisions/*.md")])
+    )
+    (staged / "tutorial.md").write_text(tutorial(), "utf-8")
+    write_reference(staged / "docs/reference")
+
+
+def place(staged: Path, file: Path) -> Path:
+    """Where a file of the tree goes; its directory is there then."""
+    copy = staged / file.relative_to(ROOT)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    return copy
+
+
+def toctree(members: list[str], *options: str) -> str:
+    """The directive that lists pages."""
+    return "\n".join(["", "```{toctree}", ":maxdepth: 1", *options, "", *members, "```", ""])
+
+
+# --- pages that are there --------------------------------------------------------------------
+
+
+def pages() -> list[Path]:
+    """All pages of the tree."""
+    patterns = ("README.md", "CHANGELOG.md", "docs/*.md", "docs/*/*.md", "examples/*/README.md")
+    return [page for pattern in patterns for page in sorted(ROOT.glob(pattern))]
+
+
+def with_site_links(page: Path) -> str:
+    """A page's text, with links that lead to directories, README.md and the notebook adapted."""
+
+    def adapted(link: re.Match[str]) -> str:
+        target = (page.parent / link[1]).resolve()
+        if target == ROOT / "README.md":
+            target = ROOT / f"{HOME}.md"
+        elif target == ROOT / "docs/tutorial.ipynb":
+            target = ROOT / "tutorial.md"
+        elif target.is_dir():
+            target /= "index.md"
+        return relpath(target, page.parent)
+
+    parts = FENCE.split(page.read_text("utf-8"))
+    parts[::2] = [LINK.sub(adapted, text) for text in parts[::2]]
+    return "".join(parts)
+
+
+def linked_files(page: Path) -> set[Path]:
+    """The files of the tree that a page links to, or shows, and that are no pages."""
+    found = {(page.parent / link).resolve() for link in LINK.findall(page.read_text("utf-8"))}
+    return {path for path in found if path.is_file() and path.suffix not in {".md", ".ipynb"}}
+
+
+def tutorial() -> str:
+    """The notebook as a page."""
+    cells = json.loads((ROOT / "docs/tutorial.ipynb").read_text("utf-8"))["cells"]
+    texts = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    shown = [text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in texts]
+    return "\n\n".join([*shown, "This page is the notebook `docs/tutorial.ipynb`.\n"])
+
+
+# --- the reference ---------------------------------------------------------------------------
+
+
+def errors() -> tuple[str, ...]:
+    """The public errors, from the root of their tree down."""
+    kinds = [
+        kind
+        for name in pfslib.__all__
+        if isinstance(kind := getattr(pfslib, name), type) and issubclass(kind, pfslib.PfsError)
+    ]
+    return tuple(kind.__name__ for kind in sorted(kinds, key=lambda kind: len(kind.__mro__)))
+
+
+def reference_pages() -> dict[str, Page]:
+    """All pages of the reference."""
+    return PAGES | {"errors": ERRORS._replace(names=errors())}
+
+
+def undocumented() -> list[str]:
+    """What is wrong with the public names: without a page, on two, or without a docstring."""
+    placed = [name for page in reference_pages().values() for name in page.names]
+    public = set(pfslib.__all__) - {"__version__"}
+    wrong = [f"{name} has no page" for name in sorted(public - set(placed))]
+    wrong += [f"{name} has two pages" for name in sorted(placed) if placed.count(name) > 1]
+    wrong += [f"{name} is not public" for name in placed if "." not in name and name not in public]
+    wrong += [f"{n} has no docstring" for n in placed if not getdoc(attrgetter(n)(pfslib))]
+    return wrong
+
+
+def write_reference(directory: Path) -> None:
+    """Write the pages that autodoc fills."""
+    if wrong := undocumented():
+        raise SystemExit("\n".join(wrong))
+    directory.mkdir()
+    for name, page in reference_pages().items():
+        text = [f"# {page.title}", "", page.about, "", "```{eval-rst}"]
+        for member in page.names:
+            module, _, last = f"pfslib.{member}".rpartition(".")
+            kind = "autoclass" if isinstance(attrgetter(member)(pfslib), type) else "autofunction"
+            text += [f".. currentmodule:: {module}", "", f".. {kind}:: {last}", ""]
+        (directory / f"{name}.md").write_text("\n".join([*text, "```", ""]), "utf-8")
+    (directory / "index.md").write_text(INTRODUCTION + toctree(list(reference_pages())), "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
