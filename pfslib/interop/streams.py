@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import tempfile
 import warnings
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 _MEMORY_MAX: Final = 16 << 20
 """Bytes of a file being written that wait in memory; more wait in a temporary file."""
+
+_TOLD_TO: Final = {
+    ("fsspec.core", "OpenFile.__exit__"): "args",
+    ("pandas.io.common", "IOHandles.__exit__"): "exc_type",
+}
+"""Ends of blocks that close files, and which variable there says whether the block raised."""
 
 
 class PfsReader(io.BufferedReader):
@@ -112,8 +119,9 @@ class PfsWriter(_Discarded, io.BufferedIOBase):
             return
         super().close()
         with self._written as written:
-            written.seek(0)
-            self._put(written)
+            if not _ends_a_block_that_raised():
+                written.seek(0)
+                self._put(written)
 
     def forget(self) -> None:
         """Put nothing when it is closed."""
@@ -198,6 +206,21 @@ class TextWriter(_Discarded, io.TextIOWrapper):
     def __del__(self) -> None:
         if not self.closed:
             self._file.__del__()
+
+
+def _ends_a_block_that_raised() -> bool:
+    """Whether a file is closed because the block that somebody opened it for has raised.
+
+    fsspec and pandas keep that from the file, so that only the stack knows. Any exception being
+    handled would be too much: a file may well be written and closed in an ``except``.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        told = _TOLD_TO.get((str(frame.f_globals.get("__name__")), frame.f_code.co_qualname))
+        if told is not None:
+            return frame.f_locals.get(told) not in {None, (None, None, None)}
+        frame = frame.f_back
+    return False
 
 
 def _nothing(_: IO[bytes]) -> None:

@@ -129,6 +129,51 @@ def test_a_file_whose_block_raises_is_not_written(fs, store, mode):
     assert list(store.repo("scratch").list_commit()) == []
 
 
+@pytest.mark.parametrize("mode", ["wb", "w", "ab", "xb"])
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_no_part_of_a_file_is_written_when_the_block_of_fsspec_open_raises(
+    fs, store, by_url, mode, compression
+):
+    url, data = "pfs://scratch@master/f", b"half" if "b" in mode else "half"
+    before = list(store.reflog())
+    with (
+        pytest.raises(ZeroDivisionError),
+        fsspec.open(url, mode, compression=compression) as file,
+    ):
+        file.write(data)
+        raise ZeroDivisionError
+    assert list(store.reflog()) == before
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:  # of others it is not
+        with fsspec.open(url, mode, compression=compression) as file:
+            file.write(data)
+    with fsspec.open(url, compression=compression) as file:
+        assert file.read() == b"half"
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_pandas_that_fails_half_way_writes_nothing(fs, store, by_url, compression):
+    import pandas
+
+    class Unprintable:
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    frame = pandas.DataFrame({"x": [1] * 300_000 + [Unprintable()]})
+    with pytest.raises(ZeroDivisionError):
+        frame.to_csv("pfs://scratch@master/x.csv", compression=compression)
+    assert list(store.reflog()) == []
+    frame[:10].to_csv("pfs://scratch@master/x.csv", compression=compression)
+    assert fs.exists("scratch@master/x.csv")
+
+
+def test_several_files_of_fsspec_are_written_or_none(fs, store, by_url):
+    with pytest.raises(ZeroDivisionError), fsspec.open_files("pfs://scratch@master/*", "wb", num=2):
+        raise ZeroDivisionError
+    assert not fs.exists("scratch@master")
+
+
 def test_threads_that_share_it_each_make_their_own_commits(fs, store):
     together = threading.Barrier(4)
 
