@@ -165,13 +165,11 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
         Raises:
             InvalidPathError: Not a path for a file.
             CommitFinishedError: The commit is no longer open.
-            PathClashError: A path would be a file and a directory. In a ``with`` block this may
-                also come only when the commit is read or finished.
+            PathClashError: A path would be a file and a directory; may come later, in ``finish``.
             UnsupportedFileError: A host file that cannot be stored; nothing of the call is kept.
             InvalidInputError: Not data, or not a value for ``special``.
 
-        Cost: reading and hashing the data; what is stored already is not written again. An append
-        costs what it adds, whatever is there.
+        Cost: reading and hashing the data, also of an append; only what is new is written.
         """
         self._editing.check()
         parts = split_path(path)
@@ -233,7 +231,7 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
     def put_entry(
         self, path: str, data: Data, kind: Kind, *, modified: datetime | None = None
     ) -> None:
-        """Write a file or link as somebody else has kept it: for those who import.
+        """Write a file or link as somebody else has kept it, for imports; see `put_file`.
 
         Args:
             path: Where, in the commit.
@@ -243,8 +241,6 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
 
         Raises:
             InvalidInputError: A directory: it comes with what is in it.
-
-        Cost: that of `put_file`.
         """
         self._editing.check()
         parts = split_path(path)
@@ -261,8 +257,7 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
         """Take a file or directory over from a commit of the same store, by reference.
 
         Args:
-            source: The commit to take it from: also this one, or another open commit, of which
-                what was put into it so far is taken.
+            source: The commit to take it from; of an open one, or this, what was put so far.
             source_path: What to take.
             path: Where it goes, in this commit.
 

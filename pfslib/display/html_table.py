@@ -53,7 +53,7 @@ def table_html(
     return (
         f"<div>{_title(title)}"
         f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"{_below(below)}{_below(escape(note))}</div>"
+        f"{below_html(below)}{below_html(escape(note))}</div>"
     )
 
 
@@ -78,7 +78,8 @@ def _title(title: str) -> str:
     return f"<div><strong>{escape(title)}</strong></div>"
 
 
-def _below(html: str) -> str:
+def below_html(html: str) -> str:
+    """A line in small print, if there is anything to say."""
     return f'<div style="{_FAINT}">{html}</div>' if html else ""
 
 

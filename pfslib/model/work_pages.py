@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from pfslib.display.html_table import Bar, Cell, fields_html, table_html
+from pfslib.display.html_table import Bar, Cell, below_html, fields_html, table_html
 
 if TYPE_CHECKING:
     from pfslib.model.work import Counts, Job, Pipeline
+
+_LATER: Final = below_html(
+    "as it was when it was asked for; store.run(progress=JobBoard()) shows jobs while they run, "
+    "with JobBoard from pfslib.interop.job_board"
+)
 
 
 def pipeline_html(pipeline: Pipeline) -> str:
@@ -44,7 +49,7 @@ def job_html(job: Job) -> str:
         "started": _when(job.started_ns),
         "took": _took(job),
     }
-    return fields_html(f"Job of {job.pipeline}", fields)
+    return fields_html(f"Job of {job.pipeline}", fields, below="" if job.finished_ns else _LATER)
 
 
 def jobs_html(jobs: Iterable[Job]) -> str:

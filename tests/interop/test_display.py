@@ -119,6 +119,8 @@ def test_showing_a_large_directory_reads_little_of_it(repo, store):
 @pytest.mark.mount
 def test_jobs_show_how_far_they_are(filled):
     board = JobBoard()
+    ready = next(filled.list_job())
+    assert "progress=JobBoard()" in text_of(ready._repr_html_())
     updates = []
     board._shown = type("Handle", (), {"update": lambda self, shown: updates.append(shown)})()
     jobs = filled.run(runner="local", progress=board)
@@ -129,6 +131,7 @@ def test_jobs_show_how_far_they_are(filled):
             "success" in html
         )
     assert "3 of 3" in text_of(jobs[0]._repr_html_())
+    assert "JobBoard" not in text_of(jobs[0]._repr_html_())
     assert "success" in str(filled.draw())
     assert "raw@" in text_of(filled.commit("words@master")._repr_html_())
 
