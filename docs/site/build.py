@@ -46,9 +46,8 @@ def named(pattern: str) -> list[str]:
 
 CHAPTERS = {
     "Tutorial": ["tutorial"],
-    "How to": named("docs/howto/*.md"),
-    "Use": ["docs/cli", "docs/fsspec", "docs/embedding", "docs/reliability"],
-    "Reference": ["docs/reference/index"],
+    "How to": [*named("docs/howto/*.md"), "docs/fsspec", "docs/embedding"],
+    "Reference": ["docs/reference/index", "docs/cli", "docs/reliability"],
     "Inside": ["docs/architecture", "docs/format", "docs/glossary", "docs/decisions/index"],
     "Examples": named("examples/*/README.md"),
     "Project": ["CHANGELOG"],

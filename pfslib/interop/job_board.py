@@ -30,5 +30,14 @@ class JobBoard:
         else:
             self._shown.update(self)
 
+    def __repr__(self) -> str:
+        return "\n".join(map(_line, self._jobs.values()))
+
     def _repr_html_(self) -> str:
         return jobs_html(reversed(self._jobs.values()))
+
+
+def _line(job: Job) -> str:
+    counts = job.counts
+    over = counts.processed + counts.skipped + counts.failed
+    return f"{job.pipeline} {job.id[:12]} {job.state}, {over} of {counts.total} datums"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
@@ -132,6 +133,7 @@ def test_jobs_show_how_far_they_are(filled):
         )
     assert "3 of 3" in text_of(jobs[0]._repr_html_())
     assert "JobBoard" not in text_of(jobs[0]._repr_html_())
+    assert re.match(r"words [0-9a-f]{12} success, 3 of 3 datums\n", repr(board))
     assert "success" in str(filled.draw())
     assert "raw@" in text_of(filled.commit("words@master")._repr_html_())
 

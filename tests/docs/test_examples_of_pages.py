@@ -1,8 +1,8 @@
-"""Every example of the README is run, and prints what the README says.
+"""Every example of the README and of the how-to pages is run, and prints what the page says.
 
-Python blocks share one namespace and one working directory, and so do shell sessions, each in the
-order of the page. The words after the language of a block say what it needs: `mount`, `sandbox`.
-A `text prints` block is what the Python block before it prints.
+The Python blocks of a page share one namespace and one working directory, and so do its shell
+sessions, each in the order of the page. The words after the language of a block say what it needs:
+`mount`, `sandbox`, `docker`. A `text prints` block is what the Python block before it prints.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -20,17 +21,22 @@ from typing import NamedTuple
 
 import pytest
 
+import pfslib
+from pfslib.interop.filesystem import PfsFileSystem
 from pfslib.mounts.mountinfo import list_mounts
 from pfslib.mounts.unmounting import unmount
+from pfslib.pipelines.docker_runner import docker_available
 from pfslib.pipelines.sandbox_runner import sandbox_available
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/howto/*.md"))]
+IMAGE = "busybox"  # of pages about containers: made here when there is none
 
 
 class Block(NamedTuple):
     """A fenced block."""
 
+    page: Path
     line: int
     """Of its first line of content."""
 
@@ -38,14 +44,19 @@ class Block(NamedTuple):
     needs: tuple[str, ...]
     text: str
 
+    @property
+    def where(self) -> str:
+        """What it is called when it fails."""
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
 
-def blocks() -> list[Block]:
+
+def blocks_of(page: Path) -> list[Block]:
     found: list[Block] = []
     fence = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    page = README.read_text("utf-8")
-    for match in fence.finditer(page):
-        line = page[: match.start(3)].count("\n") + 1
-        found.append(Block(line, match[1], tuple(match[2].split()), match[3]))
+    text = page.read_text("utf-8")
+    for match in fence.finditer(text):
+        line = text[: match.start(3)].count("\n") + 1
+        found.append(Block(page, line, match[1], tuple(match[2].split()), match[3]))
     return found
 
 
@@ -53,31 +64,94 @@ def of_language(language: str) -> list[object]:
     return [
         pytest.param(
             block,
-            id=f"line-{block.line}",
+            id=f"{page.stem}-{block.line}",
             marks=[getattr(pytest.mark, need) for need in block.needs],
         )
-        for block in blocks()
+        for page in PAGES
+        for block in blocks_of(page)
         if block.language == language
     ]
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[None]:
+    """The image of the pages, unless the engine has it: of the commands that are here."""
+    if docker_available():
+        yield
+        return
+    import docker
+
+    client = docker.APIClient(**docker.utils.kwargs_from_env())
+    missing = not client.images(IMAGE)
+    if missing:
+        make = runpy.run_path(str(ROOT / "tests/contract/conftest.py"))["image_archive"]
+        archive = make(("sh", "sort", "basename", "cat"))
+        client.import_image_from_data(archive, repository=IMAGE, tag="latest")
+    yield
+    if missing:
+        client.remove_image(IMAGE, force=True)
+    client.close()
 
 
 def provide(needs: tuple[str, ...]) -> None:
     """Skip if the machine lacks what a block needs."""
     lacking = "no /dev/fuse" if "mount" in needs and not Path("/dev/fuse").exists() else ""
     lacking = lacking or (sandbox_available() if "sandbox" in needs else "")
+    lacking = lacking or (docker_available() if "docker" in needs else "")
     if lacking:
         pytest.skip(lacking)
 
 
+class Places:
+    """A working directory, a namespace and a shell for each page."""
+
+    def __init__(self, top: Path) -> None:
+        self._top = top
+        self._shells: dict[Path, Shell] = {}
+        self._namespaces: dict[Path, dict[str, object]] = {}
+
+    def work(self, page: Path) -> Path:
+        """A directory with the examples, as in a checkout."""
+        work = self._top / page.stem
+        if not work.exists():
+            shutil.copytree(ROOT / "examples", work / "examples")
+        return work
+
+    def namespace(self, page: Path) -> dict[str, object]:
+        """What the Python blocks of a page share; the stores of the page before are closed."""
+        if page not in self._namespaces:
+            self._close_stores()
+            self._namespaces = {page: {"__name__": "__main__"}}
+        return self._namespaces[page]
+
+    def shell(self, page: Path) -> Shell:
+        """What its shell sessions share."""
+        if page not in self._shells:
+            self._shells[page] = Shell(self.work(page))
+        return self._shells[page]
+
+    def clear(self) -> None:
+        """End the shells, close the stores, and unmount what they left."""
+        self._close_stores()
+        for shell in self._shells.values():
+            shell.close()
+        for mount in list_mounts():
+            if mount.path.is_relative_to(self._top):
+                unmount(mount.path, lazy=True)
+
+    def _close_stores(self) -> None:
+        PfsFileSystem.clear_instance_cache()
+        for namespace in self._namespaces.values():
+            for value in namespace.values():
+                if isinstance(value, pfslib.Store):
+                    value.close()
+
+
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A working directory with the examples, as in a checkout; what was mounted in it goes."""
-    work = tmp_path_factory.mktemp("readme")
-    shutil.copytree(ROOT / "examples", work / "examples")
-    yield work
-    for mount in list_mounts():
-        if mount.path.is_relative_to(work):
-            unmount(mount.path, lazy=True)
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    places = Places(tmp_path_factory.mktemp("pages"))
+    yield places
+    places.clear()
 
 
 # --- what varies -----------------------------------------------------------------------------
@@ -126,35 +200,37 @@ def check(shown: list[str], printed: list[str], ids: Ids, where: str) -> None:
     same = len(shown) == len(printed) and all(
         ids.match(line, real) for line, real in zip(shown, printed, strict=True)
     )
-    assert same, "\n".join([where, "the README shows:", *shown, "what came was:", *printed])
+    assert same, "\n".join([where, "the page shows:", *shown, "what came was:", *printed])
 
 
 # --- Python ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def namespace(work: Path) -> Iterator[dict[str, object]]:
-    with contextlib.chdir(work):
-        yield {}
-
-
 def printed_by(block: Block) -> list[str] | None:
     """What the page says that a block prints; None if it does not say."""
-    following = [other for other in blocks() if other.line > block.line]
+    following = [other for other in blocks_of(block.page) if other.line > block.line]
     if following and following[0].language == "text" and following[0].needs == ("prints",):
         return following[0].text.splitlines()
     return None
 
 
 @pytest.mark.parametrize("block", of_language("python"))
-def test_python(block: Block, namespace: dict[str, object]):
+def test_python(
+    block: Block,
+    places: Places,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+):
     provide(block.needs)
-    code = compile("\n" * (block.line - 1) + block.text, str(README), "exec")
+    if "docker" in block.needs:
+        request.getfixturevalue("image")
+    code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
+    monkeypatch.chdir(places.work(block.page))
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(code, namespace)
+        exec(code, places.namespace(block.page))
     expected = printed_by(block)
     if expected is not None:
-        check(expected, printed.getvalue().splitlines(), Ids(), f"README.md:{block.line}")
+        check(expected, printed.getvalue().splitlines(), Ids(), block.where)
 
 
 # --- the shell -------------------------------------------------------------------------------
@@ -202,13 +278,6 @@ class Shell:
             self._bash.communicate()
 
 
-@pytest.fixture(scope="module")
-def shell(work: Path) -> Iterator[Shell]:
-    shell = Shell(work)
-    yield shell
-    shell.close()
-
-
 def steps(session: str) -> list[tuple[str, list[str]]]:
     """The commands of a session, each with what it prints."""
     found: list[tuple[str, list[str]]] = []
@@ -221,12 +290,14 @@ def steps(session: str) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("block", of_language("console"))
-def test_shell(block: Block, shell: Shell):
+def test_shell(block: Block, places: Places):
     provide(block.needs)
+    shell = places.shell(block.page)
     for command, shown in steps(block.text):
         printed = shell.run(shell.ids.in_command(command))
-        check(shown, printed, shell.ids, f"README.md:{block.line}: $ {command}")
+        check(shown, printed, shell.ids, f"{block.where}: $ {command}")
 
 
 def test_every_block_is_run_or_only_shown():
-    assert {block.language for block in blocks()} == {"python", "console", "sh", "text"}
+    languages = {block.language for page in PAGES for block in blocks_of(page)}
+    assert languages <= {"python", "console", "sh", "text"}
