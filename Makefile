@@ -2,13 +2,14 @@
 # All paths are relative, so that the checkout may stand anywhere, in a path with spaces too.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test lint docs bench clean
+.PHONY: help setup tools demo test lint docs picture bench clean
 
 help:
 	@echo 'make demo     tell the story of the post, step by step, in a temporary store'
 	@echo 'make test     lint, types, layers, then all tests; ARGS="-k chunks -x" goes to pytest'
 	@echo 'make lint     the first three of those'
 	@echo 'make docs     all pages and the reference as HTML, in build/docs; a broken link fails it'
+	@echo 'make picture  docs/session.svg, the picture of the README, from a session run now'
 	@echo 'make bench    storage beside cp, tar, find, git, borg, restic, casync; ARGS="--quick"'
 	@echo 'make setup    make .venv and see to what mounts need; the others call it, or the next'
 	@echo 'make tools    the same with all that tests need'
@@ -34,6 +35,9 @@ test: lint
 
 docs: tools
 	.venv/bin/python docs/site/build.py build/docs
+
+picture: setup
+	.venv/bin/python docs/site/session.py
 
 bench: setup
 	.venv/bin/python -m benchmarks $(ARGS)
