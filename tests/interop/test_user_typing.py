@@ -6,10 +6,13 @@ import json
 import subprocess
 import sys
 import sysconfig
+from enum import Enum
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
+import pfslib
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,12 +73,27 @@ def installed(tmp_path_factory) -> Path:
     (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))
     (home / "good.py").write_text(dedent(GOOD))
     (home / "bad.py").write_text(dedent(BAD))
+    (home / "every.py").write_text(every_name())
     return home
+
+
+def every_name() -> str:
+    """A program that looks at each public name, and at each public member of an instance."""
+    common = {name for kind in (Exception, OSError, Enum, int, str) for name in dir(kind)}
+    lines = ["import pfslib"]
+    for name in set(pfslib.__all__) - {"__version__"}:
+        lines.append(f"print(pfslib.{name})")
+        if isinstance(kind := getattr(pfslib, name), type):
+            members = sorted(set(dir(kind)) - common)
+            lines.append(f"def look_at_{name}(it: pfslib.{name}) -> None:")
+            lines += [f"    print(it.{member})" for member in members if member[0] != "_"]
+            lines.append("    print(it)")
+    return "\n".join([*lines, ""])
 
 
 def output_of(home: Path, *arguments: object) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", *arguments, "good.py", "bad.py"],
+        [sys.executable, "-m", *arguments, "good.py", "bad.py", "every.py"],
         cwd=home,
         capture_output=True,
         text=True,
