@@ -127,9 +127,21 @@ class CommitPath:
         """The same, with another last component."""
         return self._at(self._pure.with_name(name))
 
+    def with_stem(self, stem: str) -> CommitPath:
+        """The same, with another last component and its suffix."""
+        return self._at(self._pure.with_stem(stem))
+
     def with_suffix(self, suffix: str) -> CommitPath:
         """The same, with another suffix."""
         return self._at(self._pure.with_suffix(suffix))
+
+    def as_posix(self) -> str:
+        """The same as `path`."""
+        return self.path
+
+    def is_absolute(self) -> bool:
+        """Whether it begins at the root of the commit: yes."""
+        return True
 
     def relative_to(self, other: CommitPath | str | PurePosixPath) -> PurePosixPath:
         """The path from a directory above to here.
@@ -169,6 +181,10 @@ class CommitPath:
             info.kind, stat.S_IFREG | (0o555 if info.executable else 0o444)
         )
         return os.stat_result((mode, 0, 0, 1, 0, 0, info.size, seconds, seconds, seconds))
+
+    def lstat(self) -> os.stat_result:
+        """The same as `stat`, for that follows no links either."""
+        return self.stat()
 
     def exists(self) -> bool:
         """Whether anything is there."""
@@ -212,6 +228,26 @@ class CommitPath:
         if self.info().kind != "dir":
             raise NotADirectoryInCommitError(self.path)
         return (self._at(PurePosixPath(info.path)) for info in self.commit.list_file(self.path))
+
+    def walk(self) -> Iterator[tuple[CommitPath, list[str], list[str]]]:
+        """Each directory from here on down, with the names of the directories and files in it.
+
+        As with `pathlib.Path`: names taken out of the first list are not gone into.
+
+        Raises:
+            NotADirectoryInCommitError: A file is there.
+            PathNotFoundError: Nothing is there.
+        """
+        if self.info().kind != "dir":
+            raise NotADirectoryInCommitError(self.path)
+        directories: list[str] = []
+        files: list[str] = []
+        for below in self.commit.list_file(self.path):
+            kind = directories if below.kind == "dir" else files
+            kind.append(PurePosixPath(below.path).name)
+        yield self, directories, files
+        for name in directories:
+            yield from (self / name).walk()
 
     def glob(self, pattern: str) -> Iterator[CommitPath]:
         """What is below and matches a pattern, as in `pathlib.Path`: ``*.csv``, ``**/*.csv``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -77,6 +78,22 @@ def test_it_globs_as_pathlib_does(commit, host, pattern):
         assert ours == theirs
 
 
+def test_it_walks_from_directory_to_directory(commit, host):
+    ours = [(str(p.relative_to(commit / "")), *names) for p, *names in (commit / "").walk()]
+    theirs = [
+        (str(Path(p).relative_to(host)), sorted(dirs), sorted(files))
+        for p, dirs, files in os.walk(host)
+    ]
+    assert sorted(ours) == sorted(theirs)
+    seen = []
+    for path, dirs, _ in (commit / "").walk():
+        seen.append(path.name)
+        dirs[:] = [name for name in dirs if name == "data"]
+    assert seen == ["", "data"]
+    with pytest.raises(NotADirectoryError):
+        next((commit / "a.txt").walk())
+
+
 def test_a_directory_whose_name_is_a_pattern_is_taken_for_its_name(repo):
     with repo.commit() as open_commit:
         open_commit.put_file("/[ab]*{c}/f", b"1")
@@ -95,6 +112,9 @@ def test_it_is_taken_apart_as_pathlib_does(commit):
     assert (commit / "").parent == commit / ""
     assert path.with_name("x").path == "/data/deep/x"
     assert path.with_suffix(".zip").path == "/data/deep/d.tar.zip"
+    assert path.with_stem("x").path == "/data/deep/x.gz"
+    assert (path.as_posix(), path.is_absolute()) == ("/data/deep/d.tar.gz", True)
+    assert path.lstat() == path.stat()
     assert path.joinpath("..x", "y").path == "/data/deep/d.tar.gz/..x/y"
     assert path.is_relative_to("/data")
     assert path.match("*.gz")
