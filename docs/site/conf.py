@@ -1,6 +1,7 @@
 """How Sphinx makes the site from what build.py has laid out for it."""
 
 import builtins
+import inspect
 
 from docutils.nodes import Text, document
 from sphinx.addnodes import pending_xref
@@ -34,7 +35,6 @@ autodoc_typehints_format = "short"
 autodoc_default_options = {
     "members": True,
     "undoc-members": True,
-    "exclude-members": "of",  # for the library itself
     "inherited-members": "BaseException,Enum,int,str,Struct,AbstractFileSystem,Transaction",
 }
 python_use_unqualified_type_names = True
@@ -54,6 +54,16 @@ def leave_builtins(_: Sphinx, doctree: document) -> None:
             reference.replace_self(Text(reference["reftarget"]))
 
 
+def leave_out_inner(
+    _app: Sphinx, _kind: str, name: str, member: object, _skipped: object, _options: object
+) -> bool | None:
+    """Leave out how records are made: that takes a transaction, and is for the library itself."""
+    function = getattr(member, "__func__", member)
+    inner = inspect.isfunction(function) and "txn" in inspect.signature(function).parameters
+    return True if inner or name == "of" else None
+
+
 def setup(app: Sphinx) -> None:
     """What Sphinx calls."""
+    app.connect("autodoc-skip-member", leave_out_inner)
     app.connect("doctree-read", leave_builtins)

@@ -1,7 +1,4 @@
-"""Which public name stands on which page of the reference, in reading order.
-
-`tests/docs/test_reference.py` holds that no public name is missing here.
-"""
+"""Which public name stands on which page of the reference, in reading order."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ PAGES: Final = {
         ("Repo", "Commit", "OpenCommit", "CommitPath", "WorkingCopy", "Mounted"),
     ),
     "records": Page(
-        "What calls return",
+        "What calls return",  # and all that is named nowhere
         "Frozen records: they say what was so when they were asked for.",
         (
             *("RepoInfo", "BranchInfo", "TagInfo", "OpenCommitInfo", "FileInfo", "DiffEntry"),
