@@ -23,6 +23,7 @@ from pfslib.interop import (  # noqa: F401 - named by the reference
     arriving,
     batches,
     filesystem,
+    git_export,
     git_history,
     job_board,
     records,

@@ -74,6 +74,7 @@ PAGES: Final = {
             "interop.zip_file.import_zip",
             "interop.zip_file.export_zip",
             "interop.git_history.import_git",
+            "interop.git_export.export_git",
             "interop.records.put_split",
             "interop.arriving.Imported",
         ),

@@ -120,6 +120,7 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
         "import-archive": Place("exchange", "Put what is in a tar or zip file."),
         "export-archive": Place("exchange", "Write a directory of a commit as a tar or zip file."),
         "import-git": Place("exchange", "Make each commit of a git history one of a repo."),
+        "export-git": Place("exchange", "Make each commit of a branch one of a git repository."),
         "split-file": Place(
             "exchange", "Put the lines, CSV rows or JSON documents of a stream as many files."
         ),

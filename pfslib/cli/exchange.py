@@ -1,4 +1,4 @@
-"""`pfs import-archive`, `export-archive`, `import-git`, `split-file` and `draw`."""
+"""`pfs import-archive`, `export-archive`, `import-git`, `export-git`, `split-file` and `draw`."""
 
 from __future__ import annotations
 
@@ -132,6 +132,27 @@ def import_git(session: Session, directory: str, repo: str, branch: str, ref: st
             print_lines(full_name_of(commit) for commit in commits)
         if commits:
             run_triggered(session, store, commit_cause(commits[-1]))
+
+
+@click.command(cls=Command)
+@click.argument("repo", metavar="REPO")
+@click.argument("directory", type=HOST_PATH, metavar="DIR")
+@click.argument("branch", metavar="[BRANCH]", default="master")
+@click.pass_obj
+def export_git(session: Session, repo: str, directory: str, branch: str) -> None:
+    """Make each commit of a branch one of a git repository.
+
+    DIR is the git repository, made when nothing is there; its branch has the same name. What was
+    exported before is not exported again.
+    """
+    from pfslib.interop.git_export import export_git as export_history
+
+    with session.open() as store:
+        commits = export_history(store.repo(repo), directory, branch)
+        if session.as_json:
+            print_documents(map(commit_document, commits))
+        else:
+            print_lines(full_name_of(commit) for commit in commits)
 
 
 @click.command(cls=Command)

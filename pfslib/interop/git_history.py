@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pfslib.api.commit import Commit
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.repo import Repo
+from pfslib.interop.git_program import GitProgram
 from pfslib.model.errors import BranchNotFoundError, ConflictError, InvalidInputError
 from pfslib.model.host_paths import host_path
 from pfslib.model.nodes import Kind
@@ -24,26 +24,6 @@ _GONE: Final = b"000000"
 _MARK: Final = re.compile(r"^git-commit: ([0-9a-f]{40,64})$", re.MULTILINE)
 _BLOCK: Final = 1 << 20
 _MESSAGE_MAX: Final = 32 << 10
-
-_HARMLESS: Final = (
-    # A repository's own settings may name programs, which git runs even when it only looks.
-    *("-c", "core.fsmonitor=false"),
-    *("-c", "core.hooksPath=/dev/null"),
-    *("-c", "protocol.allow=never"),
-)
-
-_ELSEWHERE: Final = {
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_INDEX_FILE"),
-    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
-}
-
-_ENVIRONMENT: Final = {
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "LC_ALL": "C",
-}
 
 
 class _Change(NamedTuple):
@@ -84,7 +64,7 @@ def import_git(
 
     Cost: one read of each version of each file, and a commit's sync for each commit.
     """
-    git = _Git(host_path(directory))
+    git = GitProgram(host_path(directory))
     wanted = git.lines("rev-list", "--first-parent", "--reverse", "--end-of-options", ref, "--")
     done = _imported(repo, branch)
     if done:
@@ -97,7 +77,7 @@ def import_git(
         wanted = wanted[wanted.index(done) + 1 :]
     with ExitStack() as ending:
         objects = ending.enter_context(_Objects(git))
-        return [_commit(repo, branch, objects, step) for step in git.steps(wanted)]
+        return [_commit(repo, branch, objects, step) for step in _steps(git, wanted)]
 
 
 def _imported(repo: Repo, branch: str) -> str:
@@ -158,62 +138,14 @@ def _who(field: str) -> tuple[str, datetime]:
     return who, datetime.fromtimestamp(int(seconds), timezone(offset))
 
 
-class _Git:
-    """The program git, for one repository."""
-
-    def __init__(self, directory: Path) -> None:
-        self._command = ["git", "-C", str(directory), *_HARMLESS]
-        # That repository and no other: none around it, and none that the environment names.
-        self._environ: Mapping[str, str] = {
-            **{name: text for name, text in os.environ.items() if name not in _ELSEWHERE},
-            **_ENVIRONMENT,
-            "GIT_CEILING_DIRECTORIES": str(directory.resolve().parent),
-        }
-        self.lines("rev-parse", "--git-dir")
-
-    def start(self, *arguments: str, stdin: int | IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start it, with its output as a pipe."""
-        return subprocess.Popen(
-            [*self._command, *arguments],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=self._environ,
-        )
-
-    def lines(self, *arguments: str) -> list[str]:
-        """The lines that it prints."""
-        return self.output(*arguments).decode().splitlines()
-
-    def output(self, *arguments: str) -> bytes:
-        """What it prints.
-
-        Raises:
-            InvalidInputError: It fails, or is not there.
-        """
-        try:
-            done = subprocess.run(
-                [*self._command, *arguments],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env=self._environ,
-                check=False,
-            )
-        except FileNotFoundError as error:
-            raise InvalidInputError("git is not installed", hint="install git") from error
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
-            raise InvalidInputError(f"git says: {said}")
-        return done.stdout
-
-    def steps(self, commits: list[str]) -> Iterator[_Step]:
-        """Commits with their changes, in the order given."""
-        for commit in commits:
-            # One call for each: a commit of ours takes longer, and this way none is read ahead.
-            arguments = ["--root", "-r", "--raw", "-z", "--no-renames", "-m", "--first-parent"]
-            raw = self.output("diff-tree", "--no-commit-id", *arguments, commit)
-            fields = raw.split(b"\0")[:-1]
-            yield _Step(commit, [_change(*pair) for pair in zip(*[iter(fields)] * 2, strict=True)])
+def _steps(git: GitProgram, commits: list[str]) -> Iterator[_Step]:
+    """Commits with their changes, in the order given."""
+    for commit in commits:
+        # One call for each: a commit of ours takes longer, and this way none is read ahead.
+        arguments = ["--root", "-r", "--raw", "-z", "--no-renames", "-m", "--first-parent"]
+        raw = git.output("diff-tree", "--no-commit-id", *arguments, commit)
+        fields = raw.split(b"\0")[:-1]
+        yield _Step(commit, [_change(*pair) for pair in zip(*[iter(fields)] * 2, strict=True)])
 
 
 def _change(meta: bytes, path: bytes) -> _Change:
@@ -224,7 +156,7 @@ def _change(meta: bytes, path: bytes) -> _Change:
 class _Objects:
     """Contents by name, from one process of git."""
 
-    def __init__(self, git: _Git) -> None:
+    def __init__(self, git: GitProgram) -> None:
         self._process = git.start("cat-file", "--batch", stdin=subprocess.PIPE)
 
     def __enter__(self) -> _Objects:

@@ -219,6 +219,7 @@ def use_exchange(said) -> None:
     subprocess.run(["git", "init", "-q", "history"], check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], check=True)
     said("import-git", "history", "data", "git")
+    said("export-git", "data", "out.git", "git")
     said("draw")
 
 

@@ -78,6 +78,9 @@ def test_a_git_history(repo, pfs):
     assert made == [f"data/git/{number}" for number in range(3)]
     assert pfs("import-git", "history", "data", "git").text == ""
     assert pfs("get-file", "data@git^:/f").stdout == b"1"
+    assert pfs("export", "git", "data", "out.git", "git").text.split() == made
+    assert pfs("export-git", "data", "out.git", "git").text == ""
+    assert subprocess.check_output(["git", "-C", "out.git", "show", "git^:f"]) == b"1"
 
 
 def test_records_become_files(repo, pfs, call):

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 import pfslib
+from pfslib.interop.git_export import export_git
 from pfslib.interop.git_history import import_git
 
 WHO = {
@@ -230,3 +231,62 @@ def test_a_hostile_repository_runs_nothing(repo, filled, tmp_path):
     with pytest.raises(pfslib.InvalidInputError):
         import_git(repo, filled.directory, branch="again")
     assert not ran.exists()
+
+
+# --- out -------------------------------------------------------------------------------------
+
+
+class Bare(Git):
+    """A repository that an export has made."""
+
+    def __init__(self, directory) -> None:
+        self.directory = directory
+        self.clock = 0
+
+
+def test_what_came_from_git_goes_back_as_it_was(repo, filled, tmp_path):
+    commits = import_git(repo, filled.directory)
+    assert export_git(repo, tmp_path / "out") == commits
+    out = Bare(tmp_path / "out")
+    out("fsck", "--strict")
+    theirs = filled("rev-list", "--first-parent", "--reverse", "HEAD").split()
+    ours = out("rev-list", "--reverse", "master").split()
+    for mine, other in zip(ours, theirs, strict=True):
+        assert out("rev-parse", f"{mine}^{{tree}}") == filled("rev-parse", f"{other}^{{tree}}")
+    assert out("show", "-s", "--format=%an <%ae>", ours[0]) == "Ann Ä <ann@example.org>"
+    assert out("show", "-s", "--format=%s", ours[0]) == "first"
+
+
+def test_the_next_export_brings_only_what_is_new(repo, tmp_path):
+    with repo.commit(message="one") as commit:
+        commit.put_file('/a "quoted"\n\\name', b"1")
+    assert len(export_git(repo, tmp_path / "out")) == 1
+    assert export_git(repo, tmp_path / "out") == []
+    with repo.commit() as commit:
+        commit.put_file("/b", b"2")
+    assert [made.id for made in export_git(repo, tmp_path / "out")] == [repo["master"].id]
+    assert in_git(Bare(tmp_path / "out"), "master").keys() >= {"b"}
+    assert in_commit(repo["master"]) == in_git(Bare(tmp_path / "out"), "master")
+    repo.drop_commit("master")
+    with pytest.raises(pfslib.ConflictError, match="no longer one of the branch"):
+        export_git(repo, tmp_path / "out")
+
+
+def test_an_export_is_whole_or_not_there(repo, filled, tmp_path):
+    with repo.commit() as commit:
+        commit.put_file("/good", b"1")
+    with repo.commit() as commit:
+        commit.put_file("/.git/config", b"2")
+    with pytest.raises(pfslib.InvalidInputError, match=r"\.git/config would be"):
+        export_git(repo, tmp_path / "out")
+    assert Bare(tmp_path / "out")("for-each-ref") == ""
+    with pytest.raises(pfslib.ConflictError, match="came from no store"):
+        filled("branch", "master")
+        export_git(repo, filled.directory)
+    with repo.commit("a..b") as commit:
+        commit.put_file("/good", b"1")
+    with pytest.raises(pfslib.InvalidInputError, match="git says: Branch name"):
+        export_git(repo, tmp_path / "out", "a..b")
+    with pytest.raises(pfslib.BranchNotFoundError):
+        export_git(repo, tmp_path / "other", "none")
+    assert not (tmp_path / "other").exists()

@@ -1,0 +1,157 @@
+"""The commits of a branch as the history of a git repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from pfslib.api.commit import Commit
+from pfslib.api.repo import Repo
+from pfslib.interop.git_program import GitProgram
+from pfslib.model.errors import ConflictError, InvalidInputError
+from pfslib.model.host_paths import host_path
+
+_MARK: Final = re.compile(r"^pfs-commit: ([0-9a-f]{32})$", re.MULTILINE)
+_AUTHOR: Final = re.compile(r"^git-author: ([^<>\n]*<[^<>\n]*>)$", re.MULTILINE)
+_NOBODY: Final = "pfslib <pfslib>"
+
+
+def export_git(
+    repo: Repo, directory: str | os.PathLike[str], branch: str = "master"
+) -> list[Commit]:
+    """Make each commit of a branch one of a git repository's branch of the same name.
+
+    Files keep their modes, links are links. Each message ends with a line ``pfs-commit: ID``; by
+    that the next call goes on where this one ended. The new commits appear together or not at all.
+
+    Args:
+        repo: Whose commits.
+        directory: The git repository, bare or with a work tree, which is left alone; made, bare,
+            when nothing is there.
+        branch: Which commits: the head with all its ancestors.
+
+    Returns:
+        The commits that were new to git, oldest first.
+
+    Raises:
+        InvalidInputError: No git repository, no git, or a name that git does not take.
+        ConflictError: The git branch has a head that came from another history.
+        BranchNotFoundError: The repo has no such branch.
+
+    Cost: reading what each commit changed.
+    """
+    target = host_path(directory)
+    wanted = repo.list_commit(branch, newest_first=True)
+    if not target.exists() or not any(target.iterdir()):
+        _make(target)
+    git = GitProgram(target)
+    ref = f"refs/heads/{branch}"
+    head = "".join(git.lines("for-each-ref", "--format=%(objectname)", ref))
+    new = _new_since(head and _exported(git, head, ref), wanted, ref)
+    if new:
+        _import(git, _stream(new, ref, head))
+    return new
+
+
+def _make(target: Path) -> None:
+    try:
+        subprocess.run(["git", "init", "--quiet", "--bare", target], check=True)
+    except FileNotFoundError as error:
+        raise InvalidInputError("git is not installed", hint="install git") from error
+
+
+def _exported(git: GitProgram, head: str, ref: str) -> str:
+    """The commit that a git commit was made from."""
+    marks = _MARK.findall(git.output("show", "-s", "--format=%B", head).decode("utf-8", "replace"))
+    if not marks:
+        raise ConflictError(
+            f"{ref} ends with a commit that came from no store", hint="export to another directory"
+        )
+    return str(marks[-1])
+
+
+def _new_since(done: str, newest_first: Iterator[Commit], ref: str) -> list[Commit]:
+    new: list[Commit] = []
+    for commit in newest_first:
+        if commit.id == done:
+            return new[::-1]
+        new.append(commit)
+    if done:
+        raise ConflictError(
+            f"{ref} ends with commit {done[:12]}, which is no longer one of the branch",
+            hint="export to another directory",
+        )
+    return new[::-1]
+
+
+def _import(git: GitProgram, stream: Iterator[bytes]) -> None:
+    """Let git take a stream, all of it or nothing."""
+    with tempfile.TemporaryFile() as said:
+        arguments = ["fast-import", "--quiet", "--done", "--date-format=raw"]
+        with git.start(*arguments, stdin=subprocess.PIPE, stderr=said) as process:
+            try:
+                assert process.stdin is not None
+                _feed(process.stdin, stream)
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            said.seek(0)
+            reason = re.search(rb"fatal: (.*)", said.read())
+            words = reason[1].decode("utf-8", "replace") if reason else "no"
+            raise InvalidInputError(f"git says: {words}")
+
+
+def _feed(pipe: IO[bytes], stream: Iterator[bytes]) -> None:
+    try:
+        for part in stream:
+            pipe.write(part)
+        pipe.close()
+    except BrokenPipeError:  # it says why at its end
+        pass
+
+
+def _stream(commits: list[Commit], ref: str, head: str) -> Iterator[bytes]:
+    """What fast-import reads."""
+    yield f"feature done\nreset {ref}\n".encode()
+    if head:
+        yield f"from {head}\n".encode()
+    for commit in commits:
+        message = f"{commit.message}\n\npfs-commit: {commit.id}\n".lstrip().encode()
+        author = _AUTHOR.search(commit.message)
+        moment = f"{commit.finished.timestamp():.0f} +0000"
+        yield f"commit {ref}\n".encode()
+        yield f"author {author[1] if author else _NOBODY} {moment}\n".encode()
+        yield f"committer {_NOBODY} {moment}\ndata {len(message)}\n".encode() + message
+        yield from _changes(commit)
+    yield b"done\n"
+
+
+def _changes(commit: Commit) -> Iterator[bytes]:
+    # What goes, first: a file may have become a directory.
+    for change in commit.diff():
+        if change.op == "removed":
+            yield b"D " + _quoted(change.path) + b"\n"
+    for change in commit.diff():
+        if change.op != "removed":
+            info = commit.inspect_file(change.path)
+            file = "100755" if info.executable else "100644"
+            mode = "120000" if info.kind == "symlink" else file
+            yield f"M {mode} inline ".encode() + _quoted(change.path)
+            yield f"\ndata {info.size}\n".encode()
+            yield from commit.stream_file(change.path)
+            yield b"\n"
+
+
+def _quoted(path: str) -> bytes:
+    if ".git" in path.lower().split("/"):
+        raise InvalidInputError(f"{path} would be part of git itself: git keeps no such name")
+    name = os.fsencode(path.lstrip("/"))
+    for special, written in ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n")):
+        name = name.replace(special, written)
+    return b'"' + name + b'"'

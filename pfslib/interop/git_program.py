@@ -1,0 +1,87 @@
+"""The program git, for one repository: none around it, and none that the environment names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Final
+
+from pfslib.model.errors import InvalidInputError
+
+_HARMLESS: Final = (
+    # A repository's own settings may name programs, which git runs even when it only looks.
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "protocol.allow=never"),
+)
+
+_ELSEWHERE: Final = {
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_INDEX_FILE"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+}
+
+_ENVIRONMENT: Final = {
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "LC_ALL": "C",
+}
+
+
+class GitProgram:
+    """The program git, for one repository."""
+
+    def __init__(self, directory: Path) -> None:
+        """Find the repository.
+
+        Raises:
+            InvalidInputError: None is there, or no git.
+        """
+        self._command = ["git", "-C", str(directory), *_HARMLESS]
+        # That repository and no other: none around it, and none that the environment names.
+        self._environ: Mapping[str, str] = {
+            **{name: text for name, text in os.environ.items() if name not in _ELSEWHERE},
+            **_ENVIRONMENT,
+            "GIT_CEILING_DIRECTORIES": str(directory.resolve().parent),
+        }
+        self.lines("rev-parse", "--git-dir")
+
+    def start(
+        self, *arguments: str, stdin: int | IO[bytes], stderr: int | IO[bytes] = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
+        """Start it, with its output as a pipe."""
+        return subprocess.Popen(
+            [*self._command, *arguments],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=self._environ,
+        )
+
+    def lines(self, *arguments: str) -> list[str]:
+        """The lines that it prints."""
+        return self.output(*arguments).decode().splitlines()
+
+    def output(self, *arguments: str) -> bytes:
+        """What it prints.
+
+        Raises:
+            InvalidInputError: It fails, or is not there.
+        """
+        try:
+            done = subprocess.run(
+                [*self._command, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=self._environ,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise InvalidInputError("git is not installed", hint="install git") from error
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+            raise InvalidInputError(f"git says: {said}")
+        return done.stdout
