@@ -26,6 +26,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:(class|data|exc|attr|meth|func)", ".*"),  # of signatures
     ("py:obj", r"(os|pathlib|typing)\..*"),  # of Python, to whose pages no network leads
+    ("py:obj", r"[a-z_\d]+"),  # an argument, or a field of something else
 ]
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
