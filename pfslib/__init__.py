@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pfslib.api.open_commit import OpenCommit
     from pfslib.api.opening import init, open, recover  # noqa: A004
     from pfslib.api.repo import Repo
+    from pfslib.api.status import BranchStatus, PipelineStatus, StoreStatus
     from pfslib.api.store import Store
     from pfslib.api.tree import Tree
     from pfslib.api.tree_source import TreeSource, open_trees
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
         TransformSpec,
     )
     from pfslib.model.work import DatumRecord, DatumState, Image, Job, JobState, Pipeline
+    from pfslib.mounts.mountinfo import MountRecord
     from pfslib.mounts.mounting import Mounted
     from pfslib.pipelines.runner import Attempt, Confinement, Outcome, Runner, Session
     from pfslib.trees.export import Exported
@@ -127,6 +129,9 @@ _HOME = {
     "TagInfo": "pfslib.api.info",
     "OpenCommit": "pfslib.api.open_commit",
     "Repo": "pfslib.api.repo",
+    "BranchStatus": "pfslib.api.status",
+    "PipelineStatus": "pfslib.api.status",
+    "StoreStatus": "pfslib.api.status",
     "Store": "pfslib.api.store",
     "init": "pfslib.api.opening",
     "open": "pfslib.api.opening",
@@ -151,6 +156,7 @@ _HOME = {
     "JobState": "pfslib.model.work",
     "Pipeline": "pfslib.model.work",
     "Mounted": "pfslib.mounts.mounting",
+    "MountRecord": "pfslib.mounts.mountinfo",
     "Attempt": "pfslib.pipelines.runner",
     "Confinement": "pfslib.pipelines.runner",
     "Outcome": "pfslib.pipelines.runner",
@@ -205,6 +211,7 @@ __all__ = [
     "BranchBusyError",
     "BranchInfo",
     "BranchNotFoundError",
+    "BranchStatus",
     "BusyError",
     "Catalog",
     "CatalogEntry",
@@ -245,6 +252,7 @@ __all__ = [
     "JobState",
     "Kind",
     "MountError",
+    "MountRecord",
     "Mounted",
     "NotADirectoryInCommitError",
     "NotFoundError",
@@ -260,6 +268,7 @@ __all__ = [
     "PipelineName",
     "PipelineNotFoundError",
     "PipelineSpec",
+    "PipelineStatus",
     "Problem",
     "Removal",
     "Repo",
@@ -276,6 +285,7 @@ __all__ = [
     "StoreFullError",
     "StoreNotFoundError",
     "StoreStats",
+    "StoreStatus",
     "TagInfo",
     "TransformSpec",
     "Tree",

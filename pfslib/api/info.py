@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pfslib.commits.branches import list_branches
+from pfslib.commits.forsaken import is_forsaken
 from pfslib.commits.refs import get_commit
+from pfslib.commits.staging import list_open
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.history import Repo
 from pfslib.model.nodes import Entry, Kind
@@ -124,6 +126,22 @@ class OpenCommitInfo(msgspec.Struct, frozen=True):
 
     message: str
     started: datetime
+
+    @classmethod
+    def of_repo(cls, txn: ReadTxn, repo: str) -> list[OpenCommitInfo]:
+        """The open commits of a repo, by branch; not those of `with` blocks that are over."""
+        return [
+            cls(
+                id=record.id,
+                repo=record.repo,
+                branch=record.branch,
+                parent=record.parent,
+                message=record.message,
+                started=when(record.started_ns),
+            )
+            for record in list_open(txn, repo)
+            if not is_forsaken(record)
+        ]
 
 
 class TagInfo(msgspec.Struct, frozen=True):

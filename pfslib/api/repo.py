@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 from pfslib.api.commit import Commit
 from pfslib.api.history_verbs import HistoryVerbs
-from pfslib.api.info import OpenCommitInfo, RepoInfo, when
+from pfslib.api.info import OpenCommitInfo, RepoInfo
 from pfslib.api.keyed import Keyed
 from pfslib.api.listing import Listing
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.pages import commits_html, repo_html
 from pfslib.api.waiting import rounds
 from pfslib.commits.branches import find_branch, get_branch
-from pfslib.commits.forsaken import is_forsaken
 from pfslib.commits.refs import find_commit, get_commit, list_commit_ids
 from pfslib.commits.repos import get_repo
-from pfslib.commits.staging import find_open_on, list_open, start
+from pfslib.commits.staging import find_open_on, start
 from pfslib.commits.way_back import list_back, walk_back
 from pfslib.kv.process import this_process
 from pfslib.kv.short_reads import ShortReads
@@ -196,18 +195,7 @@ class Repo(HistoryVerbs, Keyed[Commit]):
         """The open commits, by branch; not those of ``with`` blocks that are over."""
         with self._store.kv.read() as txn:
             get_repo(txn, self.name)
-            return [
-                OpenCommitInfo(
-                    id=record.id,
-                    repo=record.repo,
-                    branch=record.branch,
-                    parent=record.parent,
-                    message=record.message,
-                    started=when(record.started_ns),
-                )
-                for record in list_open(txn, self.name)
-                if not is_forsaken(record)
-            ]
+            return OpenCommitInfo.of_repo(txn, self.name)
 
     def inspect(self) -> RepoInfo:
         """The repo at a glance.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pfslib.api.autorun import Autorun
 from pfslib.api.commit import Commit
@@ -47,9 +48,17 @@ from pfslib.model.names import parse_file_reference
 from pfslib.model.removal import Removal
 from pfslib.pipelines.manage import check_unused, delete_all, plan_delete_all
 
+if TYPE_CHECKING:
+    from pfslib.api.status import StoreStatus
+
 
 class Store(
-    TreeSource, MountVerbs, WorkVerbs, MaintenanceVerbs, DisplayVerbs, Keyed[Repo | Commit]
+    TreeSource,
+    MountVerbs,
+    WorkVerbs,
+    MaintenanceVerbs,
+    DisplayVerbs,
+    Keyed[Repo | Commit],
 ):
     """One open store: repos, commits, pipelines and jobs.
 
@@ -97,6 +106,17 @@ class Store(
         """
         with self.kv.read():  # it must not have been closed
             return backup_store(self.path, host_path(target).expanduser().absolute())
+
+    def status(self) -> StoreStatus:
+        """What there is and what is going on, at a glance.
+
+        Cost: a few look-ups for each repo, branch, open commit, pipeline and unfinished job, none
+        for older commits, and for the newest hundred jobs; a request to the server of each mount,
+        which waits two seconds for one that hangs.
+        """
+        from pfslib.api.status import look_at  # asks the kernel for mounts, which nothing else does
+
+        return look_at(self)
 
     # --- repos ---------------------------------------------------------------------------
 

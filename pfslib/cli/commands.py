@@ -21,6 +21,9 @@ class Place(NamedTuple):
 SECTIONS: Final[dict[str, dict[str, Place]]] = {
     "Store": {
         "init": Place("stores", "Make a new, empty store."),
+        "status": Place(
+            "glancing", "Show the store, its repos, what is being done, and mounts, at a glance."
+        ),
         "delete-all": Place("stores", "Delete every repo, pipeline, job and image of the store."),
         "stats": Place("upkeep", "Show what the store holds, in figures."),
         "fsck": Place("upkeep", "Check the whole store, and say what is wrong."),

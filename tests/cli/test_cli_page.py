@@ -138,6 +138,7 @@ def test_commands_print_what_the_page_shows(said, pfs) -> None:
     use_history(said, pfs, commits)
     use_pipelines_and_images(said, pfs)
     use_exchange(said)
+    said("status")
     said("delete-repo", "data")
     said("delete-all", "--yes")
     assert said.done == {*COMMANDS} - THAT_RUN_OR_MOUNT

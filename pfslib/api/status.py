@@ -1,0 +1,109 @@
+"""Store.status: what there is and what is going on, at a glance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from pfslib.api.commit import Commit
+from pfslib.api.info import OpenCommitInfo, RepoInfo
+from pfslib.commits.branches import list_branches
+from pfslib.commits.refs import find_commit, get_commit
+from pfslib.commits.repos import list_repos
+from pfslib.kv.protocol import ReadTxn
+from pfslib.model.work import Job, Pipeline
+from pfslib.mounts.mountinfo import MountRecord, is_alive, kernel_mounts
+from pfslib.pipelines import ledger
+
+if TYPE_CHECKING:
+    from pfslib.api.store import Store
+
+_LOOKED_BACK: Final = 100
+_COMMIT_OF_A_MOUNT: Final = re.compile(r"@([0-9a-f]{32})(?![0-9a-f])")
+
+
+class BranchStatus(msgspec.Struct, frozen=True):
+    """A branch with its newest commit."""
+
+    repo: str
+    name: str
+    head: Commit
+
+
+class PipelineStatus(msgspec.Struct, frozen=True):
+    """A pipeline with its newest job."""
+
+    pipeline: Pipeline
+    newest_job: Job | None
+    """None if it is none of the store's 100 newest jobs."""
+
+
+class StoreStatus(msgspec.Struct, frozen=True):
+    """What a store holds and what is going on in it, of one moment."""
+
+    path: Path
+    file_bytes: int
+    """Size of the store's file."""
+
+    used_bytes: int
+    """How much of it is in use; the rest is used again before it grows."""
+
+    repos: tuple[RepoInfo, ...]
+    branches: tuple[BranchStatus, ...]
+    open_commits: tuple[OpenCommitInfo, ...]
+    pipelines: tuple[PipelineStatus, ...]
+    jobs: tuple[Job, ...]
+    """Those that run or wait, oldest first."""
+
+    mounts: tuple[MountRecord, ...]
+    """Of the store itself, or of commits that are in it; as far as this user can see them."""
+
+
+def look_at(store: Store) -> StoreStatus:
+    """See `Store.status`."""
+    room = store.kv.room()
+    with store.kv.read() as txn:
+        repos = list(list_repos(txn))
+        seen = StoreStatus(
+            path=store.path,
+            file_bytes=room.file,
+            used_bytes=room.used,
+            repos=tuple(RepoInfo.of(txn, repo) for repo in repos),
+            branches=tuple(
+                BranchStatus(repo.name, branch.name, Commit(store, get_commit(txn, branch.head)))
+                for repo in repos
+                for branch in list_branches(txn, repo.name)
+            ),
+            open_commits=tuple(
+                info for repo in repos for info in OpenCommitInfo.of_repo(txn, repo.name)
+            ),
+            pipelines=tuple(_pipelines(txn)),
+            jobs=tuple(ledger.queued_jobs(txn)),
+            mounts=(),
+        )
+        shown = [mount for mount in kernel_mounts() if mount.is_pfs]
+        ours = {
+            mount.path: mount.source for mount in shown if _shows(txn, mount.source, store.path)
+        }
+    # The servers are asked outside the transaction, because one may let us wait.
+    mounts = tuple(MountRecord(path, ours[path], is_alive(path)) for path in sorted(ours))
+    return msgspec.structs.replace(seen, mounts=mounts)
+
+
+def _pipelines(txn: ReadTxn) -> Iterator[PipelineStatus]:
+    newest: dict[str, Job] = {}
+    for job in islice(ledger.list_jobs(txn), _LOOKED_BACK):
+        newest.setdefault(job.pipeline, job)
+    for pipeline in ledger.list_pipelines(txn):
+        yield PipelineStatus(pipeline, newest.get(pipeline.name))
+
+
+def _shows(txn: ReadTxn, source: str, store: Path) -> bool:
+    """Whether a mount shows a store, or commits of it, by what it says of itself."""
+    commits = _COMMIT_OF_A_MOUNT.findall(source)
+    return source == f"pfs:{store}" or any(find_commit(txn, commit) for commit in commits)
