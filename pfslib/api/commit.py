@@ -15,6 +15,7 @@ from pfslib.api.tree import Tree
 from pfslib.commits import provenance
 from pfslib.commits.find import find_changes
 from pfslib.commits.refs import find_commit
+from pfslib.commits.way_back import walk_back
 from pfslib.model.errors import CommitNotFoundError
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.paths import split_path
@@ -156,6 +157,15 @@ class Commit(ReadVerbs, DiffVerbs):
         if parent is None:
             raise CommitNotFoundError(self.repo, now.parent, hint="it was deleted")
         return Commit(self._store, parent)
+
+    def history(self) -> Iterator[Commit]:
+        """This commit and those it is on top of, newest first.
+
+        Cost: a few look-ups for each, as the iterator goes on.
+        """
+        self.check_there()
+        for record in walk_back(self._store.kv, self.record):
+            yield Commit(self._store, record)
 
     def provenance(self) -> list[Commit]:
         """The commits it was made from, directly or not; nearest first.

@@ -33,6 +33,7 @@ from pfslib.commits.repos import (
     plan_delete_repo,
 )
 from pfslib.commits.staging import discard
+from pfslib.commits.timeline import walk_log
 from pfslib.kv.short_reads import ShortReads
 from pfslib.kv.store_dir import backup_store
 from pfslib.model.errors import (
@@ -276,6 +277,17 @@ class Store(
                 new=move.new,
                 when=when(move.when_ns),
             )
+
+    def history(self, repo: str = "") -> Iterator[Commit]:
+        """What was committed to any branch of any repo, or of one, in the order of time.
+
+        Newest first. Of a commit that a deleted branch was made of again, it may tell twice; of
+        one that was dropped or squashed, it does not.
+
+        Cost: a few look-ups for each line of the reflog, as the iterator goes on.
+        """
+        for record in walk_log(self.kv, repo):
+            yield Commit(self, record)
 
     def start_commit(
         self, repo: str, branch: str = "master", *, message: str = "", wait_s: float = 0.0

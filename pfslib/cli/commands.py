@@ -55,6 +55,7 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
         "finish-commit": Place("commits", "Publish an open commit; run the jobs that follow."),
         "delete-commit": Place("commits", "Discard an open commit."),
         "list-commit": Place("commits", "List the commits of a repo, or of one branch."),
+        "log": Place("past", "Tell what was committed, newest first."),
         "inspect-commit": Place("commits", "Show one commit."),
         "wait-commit": Place("lineage", "Wait until a commit is finished, and print its id."),
         "flush-commit": Place("lineage", "Wait until all that follows from a commit is over."),

@@ -22,12 +22,17 @@ def show_list(
     header: Sequence[str],
     cells: Callable[[ItemT], Sequence[str]],
     document: Callable[[ItemT], Document],
+    *,
+    page: int | None = None,
 ) -> None:
-    """Print a list: a table, or a JSON document a line as they come."""
+    """Print a list: a table, or a JSON document a line as they come.
+
+    A list that may be very long has a page, the number of rows in memory at a time.
+    """
     if session.as_json:
         print_documents(map(document, items))
         return
-    _print(format_table(header, map(cells, items)))
+    _print(format_table(header, map(cells, items), page))
 
 
 def show_one(

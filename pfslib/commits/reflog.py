@@ -23,6 +23,12 @@ def read_moves(txn: ReadTxn, cursor: int) -> Iterator[tuple[int, HeadMoved]]:
         yield int.from_bytes(key, "big") + 1, unpack(HeadMoved, value)
 
 
+def read_back(txn: ReadTxn) -> Iterator[HeadMoved]:
+    """The moves, newest first."""
+    for _, value in txn.scan(Table.REFLOG, reverse=True):
+        yield unpack(HeadMoved, value)
+
+
 def log_end(txn: ReadTxn) -> int:
     """The cursor after the last move."""
     return peek_number(txn, _COUNTER)

@@ -163,6 +163,9 @@ def use_files(said, pfs, commits: list[str]) -> None:
     said("copy-file", "data@master^:/one.txt", "data@master:/copied")
     said("wait-commit", "data", "master")
     said("find-commit", "data", "master", "/one.txt")
+    said("log")
+    for change in pfs("log", "data@master:/one.txt", "--json").json_lines:
+        check(change, SHAPES["FoundCommit"], "log with a path")
     for name in ("list-file", "diff-file", "inspect-commit"):
         said(name, "data", "master")
     totals = pfs("diff", "data@master", f"data@{commits[0]}", "--stat", "--json").json

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
+
+import pfslib
+from pfslib.testing.recording import RecordingKV
 
 
 @pytest.fixture(autouse=True)
@@ -186,3 +190,50 @@ def test_what_was_made_from_what(pfs, call, ids) -> None:
     assert "would delete pipeline end\n" in plan
     assert "would delete 1 job\n" in plan
     pfs("inspect-pipeline", "end")
+
+
+# --- log -------------------------------------------------------------------------------------
+
+
+def told(pfs, *words: str) -> list[str]:
+    return [row["REPO/ID"] for row in pfs("log", *words).rows]
+
+
+def test_the_log_of_a_commit_goes_back_from_it(pfs, call, ids) -> None:
+    assert told(pfs, "data@master") == ["data/master/2", "data/master/1", "data/master/0"]
+    rows = pfs("log", "data", "master^").rows
+    assert [(row["SIZE"], row["MESSAGE"]) for row in rows] == [("1 B", "2"), ("1 B", "1")]
+    assert told(pfs, "data@master", "-n", "1") == ["data/master/2"]
+    assert told(pfs, f"data@{ids()[1]}^") == ["data/master/0"]
+    pfs("put-file", "data@master:/y", "-m", "first line\nsecond", stdin=b"y")
+    newest = pfs("log", "data@master", "-n1").rows[0]
+    assert (newest["MESSAGE"], newest["FINISHED"]) == ("first line", "Less than a second ago")
+    pfs("delete-file", "data@master:/y")
+    rows = pfs("log", "data@master:/y").rows
+    assert [(row["OP"], row["SIZE"]) for row in rows] == [("removed", "-"), ("added", "1 B")]
+    assert call("log", "data@nope").code == call("log", "nope").code == 12
+
+
+def test_the_log_of_a_store_is_in_the_order_of_time(pfs, ids) -> None:
+    pfs("create-repo", "other")
+    pfs("put-file", "other@master:/x", stdin=b"x")
+    pfs("create-branch", "data", "dev", "--head", "master^2")
+    pfs("put-file", "data@dev:/y", stdin=b"y")
+    pfs("move-branch", "data", "master", "--head", "master^")
+    pfs("put-file", "data@master:/x", stdin=b"4")
+    of_data = ["data/master/3", "data/dev/0", "data/master/2", "data/master/1", "data/master/0"]
+    assert told(pfs, "data") == of_data
+    assert told(pfs) == [*of_data[:2], "other/master/0", *of_data[2:]]
+    pfs("squash-commit", "data", "master^")
+    assert told(pfs, "data") == [*of_data[:3], "data/master/0"]
+
+
+def test_a_log_is_read_no_further_than_it_is_shown(store, pfs, monkeypatch) -> None:
+    for number in range(40):
+        pfs("put-file", "data@master:/x", stdin=str(number).encode())
+    with pfslib.open() as opened:
+        opened.kv = recording = RecordingKV(opened.kv)
+        for walk in (opened.history(), opened["data@master"].history()):
+            recording.reset()
+            assert [commit.number for commit in islice(walk, 3)] == [42, 41, 40]
+            assert sum(recording.read_calls.values()) < 20
