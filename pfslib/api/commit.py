@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pfslib.api.diff_verbs import DiffVerbs
-from pfslib.api.info import FoundCommit, when
+from pfslib.api.info import FoundCommit
 from pfslib.api.pages import commit_html
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
@@ -19,6 +19,7 @@ from pfslib.commits.way_back import walk_back
 from pfslib.model.errors import CommitNotFoundError
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.paths import split_path
+from pfslib.model.times import when
 from pfslib.trees.damage import damage_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pfslib.api.commit import Commit
-from pfslib.api.info import BranchInfo, TagInfo, when
+from pfslib.api.info import BranchInfo, TagInfo
 from pfslib.commits.branches import get_branch, list_branches
 from pfslib.commits.drop import drop, plan_drop, plan_squash, squash
 from pfslib.commits.naming import create_branch, create_tag, move_branch, remove_branch
@@ -16,6 +16,7 @@ from pfslib.kv.protocol import ReadTxn
 from pfslib.model.errors import InvalidInputError
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.removal import Removal
+from pfslib.model.times import when
 from pfslib.pipelines.manage import check_commit_unused
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +14,7 @@ from pfslib.commits.staging import list_open
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.history import Repo
 from pfslib.model.nodes import Entry, Kind
+from pfslib.model.times import when
 
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
@@ -24,11 +25,6 @@ KIND_NAMES = {
     Kind.SYMLINK: "symlink",
     Kind.DIRECTORY: "dir",
 }
-
-
-def when(time_ns: int) -> datetime:
-    """A time of the store as an aware datetime, in UTC."""
-    return datetime.fromtimestamp(time_ns / 1e9, UTC)
 
 
 class FileInfo(msgspec.Struct, frozen=True):

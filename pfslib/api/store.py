@@ -13,7 +13,7 @@ from pfslib.api.autorun import Autorun
 from pfslib.api.commit import Commit
 from pfslib.api.data import Data
 from pfslib.api.display_verbs import DisplayVerbs
-from pfslib.api.info import FileInfo, HeadMove, RepoInfo, when
+from pfslib.api.info import FileInfo, HeadMove, RepoInfo
 from pfslib.api.keyed import Keyed
 from pfslib.api.maintenance_verbs import MaintenanceVerbs
 from pfslib.api.mount_verbs import MountVerbs
@@ -47,6 +47,7 @@ from pfslib.model.errors import (
 from pfslib.model.host_paths import host_path
 from pfslib.model.names import parse_file_reference
 from pfslib.model.removal import Removal
+from pfslib.model.times import when
 from pfslib.pipelines.manage import check_unused, delete_all, plan_delete_all
 
 if TYPE_CHECKING:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.commit import Commit
-from pfslib.api.info import OpenCommitInfo
-from pfslib.api.repo import Repo
-from pfslib.api.store import Store
+import pfslib
 from pfslib.cli.documents import commit_document, inspected_document
 from pfslib.cli.names import CommitNames, full_name_of, name_of
 from pfslib.cli.output import show_list, show_made, show_one
@@ -30,7 +28,13 @@ from pfslib.cli.session import (
 from pfslib.cli.wording import NONE, ago, human_size
 from pfslib.model.errors import BranchNotFoundError
 
-AnyCommit = Commit | OpenCommitInfo
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.info import OpenCommitInfo
+    from pfslib.api.repo import Repo
+    from pfslib.api.store import Store
+
+    AnyCommit = Commit | OpenCommitInfo
 
 
 @click.command(cls=Command)
@@ -123,7 +127,7 @@ def _all_commits(repo: Repo, branch: str) -> list[AnyCommit]:
 def _row_of(names: CommitNames, now: datetime) -> Callable[[AnyCommit], Sequence[str]]:
     def row(commit: AnyCommit) -> Sequence[str]:
         parent, started = _parent(commit, names), ago(commit.started, now)
-        if isinstance(commit, OpenCommitInfo):
+        if isinstance(commit, pfslib.OpenCommitInfo):
             return commit.branch, f"{commit.repo}/{commit.id}", parent, started, "", "-"
         names.add(commit)
         finished, size = ago(commit.finished, now), human_size(commit.added_bytes)
@@ -133,7 +137,7 @@ def _row_of(names: CommitNames, now: datetime) -> Callable[[AnyCommit], Sequence
 
 
 def _parent(commit: AnyCommit, names: CommitNames) -> str:
-    parent = commit.parent if isinstance(commit, OpenCommitInfo) else commit.record.parent
+    parent = commit.parent if isinstance(commit, pfslib.OpenCommitInfo) else commit.record.parent
     return names.of(commit.repo, parent) if parent else NONE
 
 
@@ -149,7 +153,7 @@ def inspect_commit(session: Session, words: Words) -> None:
     place = parse_place(words, REPO, COMMIT)
     with session.open() as store:
         commit = find_any(store, place)
-        made = _made_from(commit) if isinstance(commit, Commit) else []
+        made = _made_from(commit) if isinstance(commit, pfslib.Commit) else []
         names = CommitNames(store)
         show_one(
             session,
@@ -171,14 +175,14 @@ def _made_from(commit: Commit) -> list[Commit]:
 def _fields(
     commit: AnyCommit, made: Iterable[Commit], names: CommitNames, now: datetime
 ) -> Iterator[tuple[str, str]]:
-    in_repo = commit.id if isinstance(commit, OpenCommitInfo) else name_of(commit)
+    in_repo = commit.id if isinstance(commit, pfslib.OpenCommitInfo) else name_of(commit)
     yield "Commit", f"{commit.repo}/{in_repo}"
     yield "Id", commit.id
     yield "Branch", commit.branch or NONE
     yield "Parent", _parent(commit, names)
     yield "Message", commit.message
     yield "Started", ago(commit.started, now)
-    if isinstance(commit, OpenCommitInfo):
+    if isinstance(commit, pfslib.OpenCommitInfo):
         yield "Finished", "not yet"
         return
     yield "Finished", ago(commit.finished, now)

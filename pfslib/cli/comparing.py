@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.commit import Commit
-from pfslib.api.differences import DiffEntry
-from pfslib.api.open_commit import OpenCommit
 from pfslib.cli.documents import diff_document
 from pfslib.cli.output import (
     print_document,
@@ -23,6 +21,11 @@ from pfslib.cli.resolving import find_readable
 from pfslib.cli.session import Command, Session, Words, words
 from pfslib.cli.wording import human_size
 from pfslib.model.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.differences import DiffEntry
+    from pfslib.api.open_commit import OpenCommit
 
 _OPS = ("added", "removed", "changed")
 _HEADER = ("OP", "OLD_SIZE", "NEW_SIZE", "NAME")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +14,10 @@ from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.session import HOST_PATH, TEXT, Command, Session, Words, words
 from pfslib.cli.wording import human_duration, human_size
 from pfslib.model.work import DatumRecord, Seen
-from pfslib.pipelines.datum_listing import Made
 from pfslib.pipelines.datums import datum_name
+
+if TYPE_CHECKING:
+    from pfslib.pipelines.datum_listing import Made
 
 _KEY_DIGITS = 12
 

@@ -10,30 +10,34 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from pfslib.api.commit import Commit
-from pfslib.api.differences import DiffEntry
-from pfslib.api.info import (
-    BranchInfo,
-    FileInfo,
-    FoundCommit,
-    HeadMove,
-    OpenCommitInfo,
-    RepoInfo,
-    TagInfo,
-    when,
-)
+import pfslib
 from pfslib.cli.states import job_state, pipeline_state
-from pfslib.maintenance.fsck import FsckReport
-from pfslib.maintenance.gc import GcReport
-from pfslib.maintenance.stats import StoreStats
 from pfslib.model.paths import to_text
-from pfslib.model.removal import Removal
-from pfslib.model.work import DatumRecord, Image, Job, Pipeline
-from pfslib.pipelines.datum_listing import Made
-from pfslib.trees.export import Exported
+from pfslib.model.times import when
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.differences import DiffEntry
+    from pfslib.api.info import (
+        BranchInfo,
+        FileInfo,
+        FoundCommit,
+        HeadMove,
+        OpenCommitInfo,
+        RepoInfo,
+        TagInfo,
+    )
+    from pfslib.maintenance.fsck import FsckReport
+    from pfslib.maintenance.gc import GcReport
+    from pfslib.maintenance.stats import StoreStats
+    from pfslib.model.removal import Removal
+    from pfslib.model.work import DatumRecord, Image, Job, Pipeline
+    from pfslib.pipelines.datum_listing import Made
+    from pfslib.trees.export import Exported
 
 Document = dict[str, object]
 
@@ -57,7 +61,7 @@ def branch_document(branch: BranchInfo) -> Document:
 
 def commit_document(commit: Commit | OpenCommitInfo) -> Document:
     """A commit; of an open one, what will be known when it is finished is null."""
-    parent = commit.parent if isinstance(commit, OpenCommitInfo) else commit.record.parent
+    parent = commit.parent if isinstance(commit, pfslib.OpenCommitInfo) else commit.record.parent
     known = {
         "repo": commit.repo,
         "id": commit.id,
@@ -66,7 +70,10 @@ def commit_document(commit: Commit | OpenCommitInfo) -> Document:
         "message": commit.message,
         "started": _time(commit.started),
     }
-    return {**known, **(_NOT_YET if isinstance(commit, OpenCommitInfo) else _finished(commit))}
+    return {
+        **known,
+        **(_NOT_YET if isinstance(commit, pfslib.OpenCommitInfo) else _finished(commit)),
+    }
 
 
 _NOT_YET: Document = {

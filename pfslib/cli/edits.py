@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.delete_verbs import check_deletable
-from pfslib.api.info import FileInfo
-from pfslib.api.open_commit import OpenCommit
-from pfslib.api.store import Store
 from pfslib.cli.documents import file_document
 from pfslib.cli.output import print_documents, print_lines, say
 from pfslib.cli.places import COMMIT, PATH, REPO, Place, parse_place, take_place
@@ -22,6 +19,11 @@ from pfslib.cli.targets import check_new, edit_commit, find_target
 from pfslib.cli.wording import counted, printable
 from pfslib.model.errors import PathNotFoundError
 from pfslib.model.paths import split_path
+
+if TYPE_CHECKING:
+    from pfslib.api.info import FileInfo
+    from pfslib.api.open_commit import OpenCommit
+    from pfslib.api.store import Store
 
 
 @click.command(cls=Command)
@@ -160,6 +162,8 @@ def delete_file(
 
 def _find(store: Store, session: Session, place: Place, *, is_glob: bool) -> Iterator[FileInfo]:
     """What would go; what may not is refused as without --dry-run."""
+    from pfslib.api.delete_verbs import check_deletable  # imports all of a store
+
     if not is_glob:
         check_deletable(split_path(place.path), place.path)
     target = None if session.commit else find_target(store, place)

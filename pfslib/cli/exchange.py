@@ -7,13 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, get_args
+from typing import IO, TYPE_CHECKING, Any, Final, get_args
 
 import click
 
-from pfslib.api.open_commit import OpenCommit
-from pfslib.api.read_verbs import ReadVerbs
-from pfslib.api.store import Store
 from pfslib.cli.documents import commit_document
 from pfslib.cli.names import full_name_of
 from pfslib.cli.output import print_documents, print_lines, say, whisper
@@ -24,10 +21,13 @@ from pfslib.cli.session import HOST_PATH, Command, Session, Words, makes_commit,
 from pfslib.cli.stdin import STDIN, standard_input
 from pfslib.cli.targets import edit_commit
 from pfslib.cli.wording import counted, human_size, printable
-from pfslib.interop.git_history import import_git as import_history
 from pfslib.interop.records import By, put_split
-from pfslib.interop.tar_stream import Packing, export_tar, import_tar
-from pfslib.interop.zip_file import export_zip, import_zip
+
+if TYPE_CHECKING:
+    from pfslib.api.open_commit import OpenCommit
+    from pfslib.api.read_verbs import ReadVerbs
+    from pfslib.api.store import Store
+    from pfslib.interop.tar_stream import Packing
 
 _ZIP: Final = b"PK"
 _PACKINGS: Final[dict[str, Packing]] = {
@@ -57,6 +57,9 @@ def import_archive(session: Session, words: Words, file: str, *, skip_special: b
     put-file. A tar file may be packed by gzip, bzip2 or xz. Names that lead out of the archive are
     refused, and nothing is unpacked to the disk.
     """
+    from pfslib.interop.tar_stream import import_tar  # imports what reads archives
+    from pfslib.interop.zip_file import import_zip
+
     place = parse_place(words, REPO, COMMIT, PATH, optional=1)
 
     def put(_: Store, target: OpenCommit) -> None:
@@ -105,6 +108,9 @@ def _form_of(output: str) -> str:
 
 
 def _export(commit: ReadVerbs, path: str, target: IO[bytes], form: str) -> None:
+    from pfslib.interop.tar_stream import export_tar  # imports what reads archives
+    from pfslib.interop.zip_file import export_zip
+
     if form == "zip":
         export_zip(commit, target, path)
     else:
@@ -124,6 +130,8 @@ def import_git(session: Session, directory: str, repo: str, branch: str, ref: st
     DIR is the git repository. The history is that of first parents: a merge is one commit. What
     was imported before is not imported again.
     """
+    from pfslib.interop.git_history import import_git as import_history  # imports all of a store
+
     with session.open() as store:
         commits = import_history(store.repo(repo), directory, ref, branch=branch)
         if session.as_json:

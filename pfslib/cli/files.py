@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.info import FileInfo
-from pfslib.api.store import Store
 from pfslib.cli.documents import file_document
 from pfslib.cli.names import CommitNames
 from pfslib.cli.output import show_list, show_one
@@ -16,6 +15,10 @@ from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.resolving import find_readable
 from pfslib.cli.session import Command, Session, Words, words
 from pfslib.cli.wording import ago, human_size
+
+if TYPE_CHECKING:
+    from pfslib.api.info import FileInfo
+    from pfslib.api.store import Store
 
 _HEADER = ("NAME", "TYPE", "MODIFIED", "LAST_COMMIT_MODIFIED", "SIZE")
 

@@ -8,12 +8,10 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from pfslib.api.commit import Commit
-from pfslib.api.open_commit import OpenCommit
 from pfslib.cli.documents import exported_document
 from pfslib.cli.output import print_document, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
@@ -23,6 +21,10 @@ from pfslib.cli.session import HOST_PATH, Command, Session, Words, words
 from pfslib.cli.stdin import STDIN
 from pfslib.cli.wording import counted, human_size
 from pfslib.model.host_paths import host_path
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.open_commit import OpenCommit
 
 _STDOUT = STDIN
 

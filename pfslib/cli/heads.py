@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.info import BranchInfo
-from pfslib.api.store import Store
 from pfslib.cli.documents import branch_document, move_document, tag_document
 from pfslib.cli.names import CommitNames
 from pfslib.cli.output import show_list, show_made, show_one
@@ -17,6 +16,10 @@ from pfslib.cli.removals import dry_run_option, show_removal
 from pfslib.cli.session import TEXT, Command, Session, Words, words
 from pfslib.cli.wording import NONE, ago
 from pfslib.model.errors import BranchNotFoundError
+
+if TYPE_CHECKING:
+    from pfslib.api.info import BranchInfo
+    from pfslib.api.store import Store
 
 _TAG = "TAG"
 _DEFAULT = "master"

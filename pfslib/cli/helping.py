@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pfslib.cli.commands import COMMANDS, SECTIONS
-from pfslib.cli.documents import Document
 from pfslib.cli.group import unknown_command
 from pfslib.cli.output import print_document, print_documents
 from pfslib.cli.session import Command, Session, Words, words
+
+if TYPE_CHECKING:
+    from pfslib.cli.documents import Document
 
 
 @click.command(cls=Command)

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import click
 
-from pfslib.api.info import when
 from pfslib.cli.documents import image_document
 from pfslib.cli.output import show_list, show_made
 from pfslib.cli.removals import dry_run_option, show_removal
 from pfslib.cli.session import HOST_PATH, TEXT, Command, Session
 from pfslib.cli.wording import ago, human_size
+from pfslib.model.times import when
 
 
 @click.command(cls=Command)

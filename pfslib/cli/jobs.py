@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 import click
 
-from pfslib.api.info import when
 from pfslib.cli.documents import job_document, log_document
 from pfslib.cli.output import print_documents, say, show_list, show_one, whisper
 from pfslib.cli.running import exit_if_failed, run_jobs, watch_jobs
 from pfslib.cli.session import TEXT, Command, Session, runner_option
 from pfslib.cli.states import datum_counts, job_state
 from pfslib.cli.wording import ago, human_duration
+from pfslib.model.times import when
 from pfslib.model.work import Job, JobState
 
 _HEADER = ("ID", "OUTPUT", "STARTED", "DURATION", "STATE")

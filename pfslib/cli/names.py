@@ -7,9 +7,13 @@ on its own: `projects/master/0`.
 
 from __future__ import annotations
 
-from pfslib.api.commit import Commit
-from pfslib.api.store import Store
+from typing import TYPE_CHECKING
+
 from pfslib.model.errors import CommitOpenError, NotFoundError
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.store import Store
 
 
 def name_of(commit: Commit) -> str:

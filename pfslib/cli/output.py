@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from pfslib.cli.session import Session
 from pfslib.cli.tables import format_fields, format_table
+
+if TYPE_CHECKING:
+    from pfslib.cli.session import Session
 
 ItemT = TypeVar("ItemT")
 Document = Mapping[str, object]

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-import pfslib
 from pfslib.cli.documents import commit_document, found_document
 from pfslib.cli.names import full_name_of
 from pfslib.cli.output import show_list
 from pfslib.cli.places import COMMIT, PATH, REPO, Place, parse_place
 from pfslib.cli.session import Command, Session, Words, words
 from pfslib.cli.wording import ago, human_size
+
+if TYPE_CHECKING:
+    import pfslib
 
 _PAGE: Final = 256
 

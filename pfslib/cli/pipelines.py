@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.info import when
 from pfslib.cli.documents import pipeline_document
 from pfslib.cli.output import print_documents, say, show_list, show_one, whisper
 from pfslib.cli.removals import dry_run_option, show_removal
@@ -21,8 +21,11 @@ from pfslib.cli.stdin import STDIN, standard_input
 from pfslib.cli.wording import ago
 from pfslib.model.errors import InvalidSpecError
 from pfslib.model.spec_form import pipeline_schema
-from pfslib.model.work import Input, Pipeline
+from pfslib.model.times import when
 from pfslib.pipelines.datums import datum_name
+
+if TYPE_CHECKING:
+    from pfslib.model.work import Input, Pipeline
 
 
 def file_option(function: FunctionT) -> FunctionT:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pfslib.cli.documents import removal_document
 from pfslib.cli.output import print_document, print_lines
-from pfslib.cli.session import Session
 from pfslib.cli.wording import counted, printable
-from pfslib.model.removal import Removal
+
+if TYPE_CHECKING:
+    from pfslib.cli.session import Session
+    from pfslib.model.removal import Removal
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 

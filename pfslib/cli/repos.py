@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.info import RepoInfo
 from pfslib.cli.documents import repo_document
 from pfslib.cli.output import show_list, show_made, show_one
 from pfslib.cli.removals import dry_run_option, show_removal
 from pfslib.cli.session import TEXT, Command, Session
 from pfslib.cli.wording import ago, human_size
+
+if TYPE_CHECKING:
+    from pfslib.api.info import RepoInfo
 
 
 @click.command(cls=Command)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from pfslib.api.commit import Commit
-from pfslib.api.info import OpenCommitInfo
-from pfslib.api.open_commit import OpenCommit
-from pfslib.api.store import Store
-from pfslib.cli.places import Place
+from typing import TYPE_CHECKING
+
 from pfslib.model.errors import CommitNotFoundError, CommitOpenError, StateError
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.info import OpenCommitInfo
+    from pfslib.api.open_commit import OpenCommit
+    from pfslib.api.store import Store
+    from pfslib.cli.places import Place
 
 
 def find_readable(store: Store, place: Place) -> Commit | OpenCommit:

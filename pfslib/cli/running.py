@@ -7,20 +7,22 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from pfslib.api.commit import Commit
-from pfslib.api.store import Store
 from pfslib.cli.failures import JOB_FAILED, complain
 from pfslib.cli.names import full_name_of
 from pfslib.cli.output import say, whisper
-from pfslib.cli.session import Session
 from pfslib.cli.states import datum_counts, job_state
 from pfslib.cli.wording import human_duration
 from pfslib.model.errors import JobFailedError
-from pfslib.model.work import Job, Pipeline
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.store import Store
+    from pfslib.cli.session import Session
+    from pfslib.model.work import Job, Pipeline
 
 
 class Cause(NamedTuple):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
-from pfslib.api.open_commit import OpenCommit
-from pfslib.api.store import Store
 from pfslib.cli.documents import commit_document
 from pfslib.cli.output import print_document, say
-from pfslib.cli.places import Place
 from pfslib.cli.resolving import open_info
 from pfslib.cli.running import commit_cause, run_triggered
-from pfslib.cli.session import Session
 from pfslib.model.errors import (
     BranchBusyError,
     CommitFinishedError,
@@ -24,6 +21,12 @@ from pfslib.model.errors import (
     StateError,
 )
 from pfslib.model.names import check_name
+
+if TYPE_CHECKING:
+    from pfslib.api.open_commit import OpenCommit
+    from pfslib.api.store import Store
+    from pfslib.cli.places import Place
+    from pfslib.cli.session import Session
 
 _HINT = "-c makes a commit on the branch; `pfs start-commit {} {}` starts one that stays open"
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 import pfslib
-from pfslib.api.store import Store
 from pfslib.cli.documents import figures_document, fsck_document
 from pfslib.cli.output import print_document, print_lines, show_one
 from pfslib.cli.progress import ProgressLine
 from pfslib.cli.session import HOST_PATH, Command, Session
 from pfslib.cli.wording import counted, human_size, printable
-from pfslib.maintenance.fsck import FsckReport
-from pfslib.maintenance.gc import GcReport
-from pfslib.maintenance.stats import StoreStats
 from pfslib.model.errors import CorruptionError
+
+if TYPE_CHECKING:
+    from pfslib.api.store import Store
+    from pfslib.maintenance.fsck import FsckReport
+    from pfslib.maintenance.gc import GcReport
+    from pfslib.maintenance.stats import StoreStats
 
 
 @click.command(cls=Command)

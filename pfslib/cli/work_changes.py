@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +12,9 @@ from pfslib.cli.output import print_documents, say, whisper
 from pfslib.cli.pipelines import file_option, read_spec, tell_notes
 from pfslib.cli.running import jobs_cause, pipelines_cause, run_triggered
 from pfslib.cli.session import TEXT, Command, Session, runs_jobs
-from pfslib.model.work import Pipeline
+
+if TYPE_CHECKING:
+    from pfslib.model.work import Pipeline
 
 
 @click.command(cls=Command)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import pfslib
-from pfslib.api.commit import Commit
 from pfslib.api.copy_origin import store_of
-from pfslib.api.store import Store
 from pfslib.api.working_copy import WorkingCopy
 from pfslib.cli.documents import commit_document
 from pfslib.cli.output import print_document, say, whisper
 from pfslib.cli.places import BRANCH, PATH, REPO, parse_place
 from pfslib.cli.running import commit_cause, run_triggered
 from pfslib.cli.session import HOST_PATH, TEXT, Command, Session, Words, runs_jobs
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.store import Store
 
 
 @click.command(cls=Command)

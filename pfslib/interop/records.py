@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import IO, Final, Literal
+from typing import IO, TYPE_CHECKING, Final, Literal
 
-from pfslib.api.open_commit import OpenCommit
 from pfslib.model.errors import InvalidInputError, PathClashError
+
+if TYPE_CHECKING:
+    from pfslib.api.open_commit import OpenCommit
 
 By = Literal["line", "csv", "json"]
 

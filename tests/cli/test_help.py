@@ -108,3 +108,17 @@ def test_help_imports_nothing_heavy() -> None:
     )
     assert "put-file" in done.stdout
     assert done.stderr == "[]\n"
+
+
+def test_the_help_of_a_command_imports_nothing_that_opens_a_store() -> None:
+    """Each of these takes longer to import than all that help needs."""
+    heavy = {*HEAVY, "tarfile", "zipfile", "pfslib.trees", "pfslib.commits"} - {"msgspec"}
+    script = (
+        "import sys\n"
+        "from pfslib.cli.main import cli\n"
+        "for name in cli.list_commands(None):\n"
+        "    cli.get_command(None, name)\n"
+        f"    found = {heavy} & sys.modules.keys()\n"
+        "    assert not found, (name, found)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
