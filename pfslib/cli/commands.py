@@ -30,6 +30,7 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
         "gc": Place("upkeep", "Give back the room of what nothing needs any more."),
         "backup": Place("upkeep", "Copy the whole store, as it is at one moment."),
         "recover": Place("upkeep", "Go on with a store after an I/O error or a loss."),
+        "completion": Place("completion", "Print a script that completes pfs in a shell."),
         "version": Place("stores", "Print the versions of pfs and of the store format."),
         "help": Place("helping", "Explain a command, or list all."),
     },

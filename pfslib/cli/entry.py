@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 def main() -> NoReturn:
     """Run `pfs` as a process of its own."""
     _handle(_leave, _leave)
+    if sys.argv[1:2] == ["complete-words"]:  # no command, for somebody waits for a key's effect
+        from pfslib.cli.completing import main as complete
+
+        complete(sys.argv[2:])
+        sys.exit()
     from pfslib.cli.failures import terminate
     from pfslib.cli.main import main as run
 

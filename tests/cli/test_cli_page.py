@@ -159,6 +159,8 @@ def use_heads(said, commits: list[str]) -> None:
 
 def use_files(said, pfs, commits: list[str]) -> None:
     check(pfs("help", "put", "file", "--json").json, SHAPES["Command"], "help put file")
+    for shell in ("bash", "zsh", "fish"):
+        said("completion", shell)
     said("help")
     said("copy-file", "data@master^:/one.txt", "data@master:/copied")
     said("wait-commit", "data", "master")
