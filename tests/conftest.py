@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 
 import pfslib
 
+os.environ["XDG_CONFIG_HOME"] = os.devnull  # nobody's own settings
+
 settings.register_profile(
     "pfslib",
     deadline=None,  # a shared machine is now and then slow

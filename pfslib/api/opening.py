@@ -39,7 +39,8 @@ def open(  # noqa: A001
 
     Args:
         path: Its directory; None means PFS_STORE or, without that, the nearest ``.pfs`` of the
-            working directory and those above it.
+            working directory and those above it or, without any, what the user's file of settings
+            says (``pfs config list`` tells where that is).
         create: Make the store when nothing is there yet.
         accept_loss: Go on with what can be read when the last commits are missing because the disk
             has lost them, or an older data file was put in place; without it that is an error.

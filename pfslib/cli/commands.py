@@ -34,6 +34,12 @@ SECTIONS: Final[dict[str, dict[str, Place]]] = {
         "version": Place("stores", "Print the versions of pfs and of the store format."),
         "help": Place("helping", "Explain a command, or list all."),
     },
+    "Settings": {
+        "config-list": Place("configuring", "List the settings, and what they are."),
+        "config-get": Place("configuring", "Print what a setting is."),
+        "config-set": Place("configuring", "Set something for good, in the user's file."),
+        "config-unset": Place("configuring", "Take a setting out of the user's file."),
+    },
     "Repos": {
         "create-repo": Place("repos", "Make an empty repo."),
         "list-repo": Place("repos", "List all repos."),

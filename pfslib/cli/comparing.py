@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pfslib.cli.coloring import color_diff, color_option
 from pfslib.cli.documents import diff_document
 from pfslib.cli.output import (
     print_document,
@@ -35,8 +36,9 @@ _HEADER = ("OP", "OLD_SIZE", "NEW_SIZE", "NAME")
 @words("NEW [OLD]")
 @click.option("--text", is_flag=True, help="Print the lines that differ, as a unified diff.")
 @click.option("--stat", is_flag=True, help="Print only how many files differ, and their sizes.")
+@color_option
 @click.pass_obj
-def diff_file(session: Session, words: Words, *, text: bool, stat: bool) -> None:
+def diff_file(session: Session, words: Words, *, text: bool, stat: bool, color: bool) -> None:
     """List what differs between two commits.
 
     NEW and OLD are repo@ref, or repo@ref:/path to look only there; or each the words REPO COMMIT
@@ -54,7 +56,8 @@ def diff_file(session: Session, words: Words, *, text: bool, stat: bool) -> None
         if stat:
             _show_totals(session, differences)
         elif text:
-            _show_texts(session, differences, lambda path: _text_diff(new, old, path))
+            show = color_diff if color and not session.as_json else str
+            _show_texts(session, differences, lambda path: show(_text_diff(new, old, path)))
         else:
             show_list(session, differences, _HEADER, _row, diff_document)
 

@@ -16,6 +16,7 @@ from pfslib.cli.names import full_name_of
 from pfslib.cli.output import say, whisper
 from pfslib.cli.states import datum_counts, job_state
 from pfslib.cli.wording import human_duration
+from pfslib.kv.preferences import find_setting
 from pfslib.model.errors import JobFailedError
 
 if TYPE_CHECKING:
@@ -165,5 +166,5 @@ def watch_jobs(session: Session, store: Store) -> None:
 
 def _egress_to() -> Path | None:
     """Below which directory specs may have their outputs copied."""
-    directory = os.environ.get("PFS_EGRESS")
-    return Path(directory) if directory else None
+    directory = find_setting("egress", os.environ).value
+    return Path(directory).expanduser() if directory else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -9,6 +10,7 @@ import click
 
 import pfslib
 from pfslib.cli.logged import tell_what_is_logged
+from pfslib.kv.preferences import find_setting
 
 if TYPE_CHECKING:
     from pfslib import Store
@@ -165,7 +167,8 @@ def runner_option(function: FunctionT) -> FunctionT:
     return click.option(
         "--runner",
         type=click.Choice(["auto", "local", "docker"]),
-        default="auto",
+        default=lambda: find_setting("runner", os.environ).value,
+        show_default="auto",
         envvar="PFS_RUNNER",
         show_envvar=True,
         expose_value=False,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pfslib.kv.layout import DATA_FILE, FORMAT_FILE
 from pfslib.kv.lmdb_kv import LmdbKV, create_environment
+from pfslib.kv.preferences import find_setting
 from pfslib.kv.room import room_needed
 from pfslib.kv.store_files import access_needed, fill_standard_streams
 from pfslib.kv.syncing import sync_directory, write_durably
@@ -32,21 +33,32 @@ ENVIRONMENT_VARIABLE = "PFS_STORE"
 
 
 def locate_store(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Path:
-    """The store directory meant by an argument, else PFS_STORE, else the nearest `.pfs` upwards.
+    """The store directory that is meant.
+
+    By an argument, else PFS_STORE, else the nearest `.pfs` upwards, else the user's settings.
 
     Raises:
-        StoreNotFoundError: Neither is given and no directory above holds a `.pfs`.
-        InvalidInputError: The argument is empty.
+        StoreNotFoundError: None of them says it.
+        InvalidInputError: The argument is empty, or the file of settings is not understood.
     """
     if path is not None:
         return host_path(path).expanduser().absolute()
     if environ.get(ENVIRONMENT_VARIABLE):
         return Path(environ[ENVIRONMENT_VARIABLE]).expanduser().absolute()
+    if nearest := nearest_store():
+        return nearest
+    if default := find_setting("store", environ).value:
+        return Path(default).expanduser()
+    raise StoreNotFoundError(str(Path.cwd()), "and the directories above it hold no store")
+
+
+def nearest_store() -> Path | None:
+    """The `.pfs` of the working directory, or of the nearest above it that has one."""
     here = Path.cwd()
     for directory in (here, *here.parents):
         if (directory / DEFAULT_NAME / FORMAT_FILE).is_file():
             return directory / DEFAULT_NAME
-    raise StoreNotFoundError(str(here), "and the directories above it hold no store")
+    return None
 
 
 def check_store(path: Path, parameters: Mapping[str, object]) -> Path:

@@ -129,7 +129,8 @@ def put(said, message: str = "why", path: str = "/one.txt") -> str:
     return commit
 
 
-def test_commands_print_what_the_page_shows(said, pfs) -> None:
+def test_commands_print_what_the_page_shows(said, pfs, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     said("init", "other")
     said("create-repo", "data", "-d", "for tests")
     commits = [put(said, "one"), put(said, "two"), put(said, "three", "/dir/three.txt")]
@@ -159,6 +160,10 @@ def use_heads(said, commits: list[str]) -> None:
 
 def use_files(said, pfs, commits: list[str]) -> None:
     check(pfs("help", "put", "file", "--json").json, SHAPES["Command"], "help put file")
+    for name in ("config-list", "config-get"):
+        said(name, *(["runner"] if name == "config-get" else []))
+    said("config-set", "runner", "local")
+    said("config-unset", "runner")
     for shell in ("bash", "zsh", "fish"):
         said("completion", shell)
     said("help")

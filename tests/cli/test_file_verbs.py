@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -310,3 +314,34 @@ def test_an_export_goes_on_where_it_was(pfs, call) -> None:
     assert names("below") == ["x", "y"]
     for words, code in ((["data@master"], 2), (["data@master:/b", "out"], 12)):
         assert call("export", *words).code == code
+
+
+def test_a_diff_is_coloured_for_somebody_who_watches(store: Path, pfs, monkeypatch) -> None:
+    for content in (b"same\none\n", b"same\ntwo\n+ three\n"):
+        pfs("put-file", "data@master:/x", stdin=content)
+    for name in ("NO_COLOR", "FORCE_COLOR", "PFS_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+    def diff(*words: str) -> str:
+        text: str = pfs("diff", "data@master", "--text", *words).text
+        return text
+
+    plain = diff()
+    assert "\x1b" not in plain
+    colored = diff("--color", "always")
+    for line in ("\x1b[31m-one\x1b[m\n", "\x1b[32m+two\x1b[m\n", "\n same\n", "\x1b[36m@@ "):
+        assert line in colored
+    assert re.sub("\x1b\\[[0-9]*m", "", colored) == plain
+    assert "\x1b" not in diff("--json", "--color", "always")
+    primary, secondary = pty.openpty()
+    command = [sys.executable, "-m", "pfslib.cli", "diff", "data@master", "--text"]
+    for _ in range(2):
+        subprocess.run(command, stdout=secondary, check=True)
+        monkeypatch.setenv("NO_COLOR", "1")
+    assert os.read(primary, 9999).decode().replace("\r\n", "\n") == colored + plain
+    os.close(primary)
+    os.close(secondary)
+    monkeypatch.setenv("PFS_COLOR", "always")
+    assert diff() == colored
+    assert diff("--color", "never") == plain

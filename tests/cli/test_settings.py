@@ -1,0 +1,138 @@
+"""Settings: who says them, in which order, and the file that `pfs config set` writes."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import pfslib
+from pfslib.cli.session import Session
+from pfslib.kv.preferences import SETTINGS, find_setting, parse_config
+
+PAGE = (Path(__file__).parents[2] / "docs/cli.md").read_text("utf-8")
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("PFS_RUNNER", raising=False)
+    path = tmp_path / "config/pfs/config.toml"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_the_store_is_that_of_argument_environment_place_and_file(
+    file: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.delenv("PFS_STORE", raising=False)
+    for name in ("argument", "environment", "file", "place/.pfs"):
+        pfslib.init(tmp_path / name).close()
+    file.write_text(f'store = "{tmp_path}/file"')
+
+    def opened(path: Path | None = None) -> str:
+        with pfslib.open(path) as store:
+            return str(store.path.relative_to(tmp_path))
+
+    monkeypatch.chdir(tmp_path)
+    assert opened() == "file"
+    monkeypatch.chdir(tmp_path / "place")
+    assert opened() == "place/.pfs"
+    monkeypatch.setenv("PFS_STORE", str(tmp_path / "environment"))
+    assert opened() == "environment"
+    assert opened(tmp_path / "argument") == "argument"
+    monkeypatch.delenv("PFS_STORE")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    file.write_text('store = "~/argument"')
+    assert opened() == "argument"
+    file.unlink()
+    with pytest.raises(pfslib.StoreNotFoundError):
+        pfslib.open()
+
+
+def test_who_says_it_is_shown(store: Path, pfs, file: Path, monkeypatch, tmp_path: Path) -> None:
+    def origin(name: str) -> tuple[str, str]:
+        rows = {row["NAME"]: row for row in pfs("config", "list", "--origin").rows}
+        return rows[name]["VALUE"], rows[name]["ORIGIN"]
+
+    assert origin("runner") == ("auto", "default")
+    pfs("config", "set", "runner", "local")
+    assert origin("runner") == ("local", str(file))
+    monkeypatch.setenv("PFS_RUNNER", "docker")
+    assert origin("runner") == ("docker", "PFS_RUNNER")
+    assert pfs("config-get", "runner").text == "docker\n"
+    assert origin("store") == (str(store), "PFS_STORE")
+    monkeypatch.delenv("PFS_STORE")
+    pfs("init", "here/.pfs")
+    pfs("config", "set", "store", "here")
+    assert origin("store") == (str(tmp_path / "here"), str(file))
+    monkeypatch.chdir("here")
+    assert origin("store") == (str(tmp_path / "here/.pfs"), "nearest .pfs")
+
+
+def test_a_command_takes_the_runner_of_the_file(store: Path, call, file: Path, monkeypatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr("pfslib.cli.jobs.run_jobs", lambda session, _: seen.append(session.runner))
+    file.write_text('runner = "docker"')
+    call("run")
+    call("run", "--runner", "local")
+    monkeypatch.setenv("PFS_RUNNER", "auto")
+    call("run")
+    assert seen == ["docker", "local", "auto"]
+    assert Session().runner == "auto"
+
+
+def test_the_rest_of_the_file_stays(store: Path, pfs, call, file: Path) -> None:
+    file.write_text('# mine\nrunner = "local"\n\n  color="never"  # as I like it')
+    pfs("config", "set", "egress", "a b/\u00e9\"'")
+    pfs("config", "set", "runner", "docker")
+    pfs("config", "unset", "color")
+    path = f"{Path.cwd()}/a b/\u00e9\\\"'"
+    assert file.read_text("utf-8") == f'# mine\n\negress = "{path}"\nrunner = "docker"\n'
+    assert pfs("config-get", "egress").text == f"{Path.cwd()}/a b/\u00e9\"'\n"
+    clever = 'egress = """\n/a\nrunner = "local"\n"""\n'
+    file.write_text(clever)
+    assert call("config", "set", "runner", "local").code == 2
+    assert file.read_text() == clever
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.parent.rmdir()
+    pfs("config", "set", "color", "never")
+    assert file.read_text() == 'color = "never"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("stor = 'x'", "there is no setting 'stor'\n  hint: did you mean 'store'?"),
+        ("store = 1", "store is not text"),
+        ("store = 'lake'", "store is the relative path 'lake'"),
+        ("store", "is no TOML"),
+        ("runner = 'dokcer'", "runner cannot be 'dokcer'\n  hint: it is one of auto, local"),
+        ("color = '\udcff'", "is no TOML"),
+    ],
+)
+def test_what_is_not_understood_is_said(
+    store: Path, call, file: Path, monkeypatch, text: str, sentence: str
+) -> None:
+    file.write_bytes(os.fsencode(text))
+    monkeypatch.delenv("PFS_STORE")
+    result = call("run")
+    assert (result.code, result.stdout) == (2, b"")
+    assert f"pfs: {file}" in result.stderr
+    assert sentence in result.stderr
+    assert call("config", "set", "runnner", "local").code == 2
+    assert call("config", "set", "runner", "lokal").code == 2
+    assert file.read_bytes() == os.fsencode(text)
+
+
+def test_the_page_shows_each_setting() -> None:
+    block = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert block is not None
+    assert list(parse_config(block[1].encode(), Path("page"))) == list(SETTINGS)
+    for setting in SETTINGS.values():
+        assert setting.variable in block[1]
+        assert find_setting(setting.name, {}).value == setting.default
