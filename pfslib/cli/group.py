@@ -9,6 +9,7 @@ import click
 
 from pfslib.cli.commands import ALIASES, COMMANDS, SECTIONS
 from pfslib.cli.failures import die_of_broken_pipe
+from pfslib.cli.session import Context
 from pfslib.model.errors import near_miss
 
 _EPILOG = (
@@ -19,6 +20,8 @@ _EPILOG = (
 
 class CommandGroup(click.Group):
     """`pfs put-file …` and `pfs put file …`; the module of put-file is imported only then."""
+
+    context_class = Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The commands, in the order of the help."""

@@ -9,7 +9,7 @@ import click
 from pfslib.cli.commands import COMMANDS, SECTIONS
 from pfslib.cli.group import unknown_command
 from pfslib.cli.output import print_document, print_documents
-from pfslib.cli.session import Command, Session, Words, words
+from pfslib.cli.session import Command, Context, Session, Words, words
 
 if TYPE_CHECKING:
     from pfslib.cli.documents import Document
@@ -37,7 +37,7 @@ def help(context: click.Context, words: Words) -> None:  # noqa: A001 - it is th
     if session.as_json:
         print_document(_document(command.name))
         return
-    click.echo(command.get_help(click.Context(command, parent, command.name)))
+    click.echo(command.get_help(Context(command, parent, command.name)))
 
 
 def _document(name: str) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -52,7 +53,8 @@ class ProgressLine:
         if now >= self._due:
             self._due = now + _PAUSE_S
             self._shown = True
-            self._write(f"{_AGAIN}{text}")
+            columns = shutil.get_terminal_size().columns  # a line that wraps cannot be cleared
+            self._write(f"{_AGAIN}{text[: columns - 1]}")
 
     @staticmethod
     def _write(text: str) -> None:

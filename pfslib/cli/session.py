@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 STORE_HELP = "The store. [env: PFS_STORE; default: the nearest .pfs upwards]"
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
+_NARROW: Final = 52
 JSON_HELP = "Print JSON: one document, or one a line for a list."
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -104,8 +106,35 @@ def is_text(word: str) -> bool:
     return True
 
 
+class _Formatter(click.HelpFormatter):
+    """Help as wide as the terminal, also where that has fewer columns than click's least, 50."""
+
+    def __init__(self, *, width: int | None = None, max_width: int | None = None) -> None:
+        columns = shutil.get_terminal_size().columns
+        super().__init__(
+            width=max(columns - 1, 20) if width is None and columns < _NARROW else width,
+            max_width=max_width,
+        )
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """See click."""
+        if self.width < _NARROW - 2:
+            col_max = self.width // 3
+        super().write_dl(rows, col_max, col_spacing)
+
+
+class Context(click.Context):
+    """What click knows of a call."""
+
+    formatter_class = _Formatter
+
+
 class Command(click.Command):
     """A command that takes --store and --json after its name, too."""
+
+    context_class = Context
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on
         super().__init__(*args, **{"context_settings": CONTEXT_SETTINGS, **kwargs})

@@ -122,3 +122,11 @@ def test_the_help_of_a_command_imports_nothing_that_opens_a_store() -> None:
         "    assert not found, (name, found)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_help_is_no_wider_than_the_terminal(columns: int, call, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for words in (["--help"], *([name, "--help"] for name in COMMANDS)):
+        for line in call(*words).text.splitlines():
+            assert len(line) <= columns or line.startswith("  -") or len(line.split()) == 1
