@@ -13,3 +13,10 @@ ANCHOR_FILE: Final = "anchor"  # what the data file must at least hold
 SWEEP_FILE: Final = "sweep.lock"  # whether gc is at work
 COPIES_FOLDER: Final = "copies"  # which directories are working copies, a link each
 HOLDS_FOLDER: Final = "holds"  # what somebody counts on though nothing refers to it, a file each
+
+STORE_FILES: Final = frozenset(
+    {
+        *(FORMAT_FILE, DATA_FILE, READERS_FILE, GATE_FILE, PRESENCE_FILE, ANCHOR_FILE),
+        *(SWEEP_FILE, HOLDS_FOLDER),
+    }
+)

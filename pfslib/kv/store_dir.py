@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from pfslib.kv.layout import DATA_FILE, FORMAT_FILE
 from pfslib.kv.lmdb_kv import LmdbKV, create_environment
+from pfslib.kv.making import made_beside
 from pfslib.kv.preferences import find_setting
 from pfslib.kv.room import room_needed
 from pfslib.kv.store_files import access_needed, fill_standard_streams
@@ -169,14 +168,10 @@ def _made_beside(path: Path) -> Iterator[Path]:
     _check_utf8(path)
     with room_needed(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent))
-        try:
+        with made_beside(path) as beside:
             yield beside
             sync_directory(beside)
             _move_in(beside, path)
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
         sync_directory(path.parent)
 
 

@@ -15,6 +15,7 @@ import pytest
 
 import pfslib
 from pfslib.kv.layout import DATA_FILE, FORMAT_FILE
+from pfslib.kv.making import made_beside
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -53,9 +54,27 @@ def test_killed_at_any_moment_of_its_creation_a_store_is_there_or_not(
             with pytest.raises(pfslib.StoreNotFoundError):
                 pfslib.open(path)
             pfslib.init(path).close()
+            assert not list(tmp_path.glob(f".{path.name}.*")), "what it left is cleared away"
         with pfslib.open(path) as store:
             store.create_repo("repo")
     assert seen == {True, False}
+
+
+def test_what_is_being_made_or_is_no_store_is_not_cleared_away(tmp_path: Path) -> None:
+    mine = tmp_path / ".store.12345678.new"
+    mine.mkdir()
+    (mine / "thesis.txt").touch()
+    with made_beside(tmp_path / "store") as other:
+        pfslib.init(tmp_path / "store").close()
+        assert other.exists()
+    assert sorted(path.name for path in mine.iterdir()) == ["thesis.txt"]
+    other.rmdir()
+    mine.rename(tmp_path / ".[a].12345678.new")
+    (tmp_path / ".a.12345678.new").mkdir()
+    pfslib.init(tmp_path / "[a]").close()
+    assert (tmp_path / ".a.12345678.new").exists()
+    pfslib.init(tmp_path / "a").close()
+    assert not (tmp_path / ".a.12345678.new").exists()
 
 
 def test_a_mistyped_path_is_an_error_and_makes_nothing(filled: Path, tmp_path: Path) -> None:
