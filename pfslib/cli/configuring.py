@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import click
 
 from pfslib.cli.output import Document, show_list, show_made
 from pfslib.cli.session import TEXT, Command, Session
+from pfslib.cli.whole_files import written_whole
 from pfslib.cli.wording import printable
 from pfslib.kv.preferences import (
     SETTINGS,
@@ -119,17 +119,6 @@ def _change(name: str, value: str | None) -> None:
         understood = False
     if not understood:
         raise InvalidInputError(f"{file} is written in too clever a way", hint="edit it by hand")
-    _replace(file, data)
-
-
-def _replace(file: Path, data: bytes) -> None:
-    file = file.resolve()  # it may be a link into somebody's collection of such files
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=file.parent, prefix=".config-", suffix="~")
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(data)
-        Path(beside).replace(file)
-    except BaseException:
-        Path(beside).unlink()
-        raise
+    with written_whole(str(file)) as opened:  # through a link, to where people keep such files
+        opened.write(data)

@@ -20,6 +20,7 @@ from pfslib.cli.running import commit_cause, run_triggered
 from pfslib.cli.session import HOST_PATH, Command, Session, Words, makes_commit, runs_jobs, words
 from pfslib.cli.stdin import STDIN, standard_input
 from pfslib.cli.targets import edit_commit
+from pfslib.cli.whole_files import written_whole
 from pfslib.cli.wording import counted, human_size, printable
 from pfslib.interop.records import By, put_split
 
@@ -87,7 +88,8 @@ def import_archive(session: Session, words: Words, file: str, *, skip_special: b
 def export_archive(session: Session, words: Words, output: str, form: str | None) -> None:
     """Write a directory of a commit as a tar or zip file.
 
-    The whole commit without PATH; to standard output, unless -o names a FILE.
+    The whole commit without PATH; to standard output, unless -o names a FILE, which appears whole
+    or not at all.
     """
     place = parse_place(words, REPO, COMMIT, PATH, optional=1)
     form = form or _form_of(output)
@@ -98,7 +100,7 @@ def export_archive(session: Session, words: Words, output: str, form: str | None
             _export(commit, place.path, sys.stdout.buffer, form)
             sys.stdout.buffer.flush()
             return
-        with Path(output).open("wb") as target:
+        with written_whole(output) as target:
             _export(commit, place.path, target, form)
 
 

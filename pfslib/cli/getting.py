@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -19,6 +16,7 @@ from pfslib.cli.progress import ProgressLine
 from pfslib.cli.resolving import find_readable
 from pfslib.cli.session import HOST_PATH, Command, Session, Words, words
 from pfslib.cli.stdin import STDIN
+from pfslib.cli.whole_files import is_special, written_whole
 from pfslib.cli.wording import counted, human_size
 from pfslib.model.host_paths import host_path
 
@@ -53,12 +51,10 @@ def get_file(session: Session, words: Words, output: str, offset: int, size: int
         commit = find_readable(store, place)
         if output == _STDOUT:
             _write(commit.stream_file(place.path, offset, size), sys.stdout.buffer)
-        elif _is_special(output):
+        elif offset or size is not None or is_special(output):
             blocks = commit.stream_file(place.path, offset, size)
-            with Path(output).open("wb") as file:
+            with written_whole(output) as file:
                 _write(blocks, file)
-        elif offset or size is not None:
-            _write_beside(commit.stream_file(place.path, offset, size), Path(output).resolve())
         else:
             _write_whole(commit, place.path, Path(output).resolve())
 
@@ -66,36 +62,6 @@ def get_file(session: Session, words: Words, output: str, offset: int, size: int
 def _write_whole(commit: Commit | OpenCommit, path: str, target: Path) -> None:
     with ProgressLine() as line:
         commit.get_file_to(path, target, overwrite=True, progress=line.files("got"))
-
-
-def _write_beside(blocks: Iterable[bytes], target: Path) -> None:
-    """Write a file that appears whole or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".pfs-get-", suffix="~")
-    beside = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            _write(blocks, file)
-        beside.chmod(_new_mode())
-        beside.replace(target)
-    except BaseException:
-        beside.unlink()
-        raise
-
-
-def _new_mode() -> int:
-    """The mode of a file that is made here in the ordinary way."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return 0o666 & ~umask
-
-
-def _is_special(name: str) -> bool:
-    """Whether a device, a pipe or the like is there, which is written to and never replaced."""
-    try:
-        mode = Path(name).stat().st_mode
-    except FileNotFoundError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _write(blocks: Iterable[bytes], file: BinaryIO) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import subprocess
 import tarfile
 import zipfile
@@ -95,3 +96,16 @@ def test_the_graph(repo, pfs):
     assert pfs("draw").text == "data  master\n"
     assert pfs("draw", "--format", "mermaid").text.startswith("flowchart")
     assert pfs("draw", "--format", "svg").text.startswith("<svg")
+
+
+def test_an_archive_that_does_not_fit_is_not_there(repo, call, tmp_path):
+    (tmp_path / "old.tar").write_bytes(b"old")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for name in ("new.tar", "old.tar", "new.zip"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limit[1]))
+        try:
+            assert call("export-archive", "data@master", "-o", name).code == 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert (tmp_path / "old.tar").read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.tar", "store"]
