@@ -146,5 +146,6 @@ ALIASES: Final = {
     "find-file": "find-commit",
     "flush-job": "flush-commit",
     "wait-job": "flush-commit",
+    "run-pipeline": "rerun-pipeline",
 }
 """Other names, which no list shows."""
