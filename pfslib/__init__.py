@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pfslib.api.open_commit import OpenCommit
     from pfslib.api.opening import init, open, recover  # noqa: A004
     from pfslib.api.repo import Repo
-    from pfslib.api.status import BranchStatus, PipelineStatus, StoreStatus
+    from pfslib.api.status import BranchStatus, MountStatus, PipelineStatus, StoreStatus
     from pfslib.api.store import Store
     from pfslib.api.tree import Tree
     from pfslib.api.tree_source import TreeSource, open_trees
@@ -103,7 +103,6 @@ if TYPE_CHECKING:
         TransformSpec,
     )
     from pfslib.model.work import DatumRecord, DatumState, Image, Job, JobState, Pipeline
-    from pfslib.mounts.mountinfo import MountRecord
     from pfslib.mounts.mounting import Mounted
     from pfslib.pipelines.runner import Attempt, Confinement, Outcome, Runner, Session
     from pfslib.trees.export import Exported
@@ -130,6 +129,7 @@ _HOME = {
     "OpenCommit": "pfslib.api.open_commit",
     "Repo": "pfslib.api.repo",
     "BranchStatus": "pfslib.api.status",
+    "MountStatus": "pfslib.api.status",
     "PipelineStatus": "pfslib.api.status",
     "StoreStatus": "pfslib.api.status",
     "Store": "pfslib.api.store",
@@ -156,7 +156,6 @@ _HOME = {
     "JobState": "pfslib.model.work",
     "Pipeline": "pfslib.model.work",
     "Mounted": "pfslib.mounts.mounting",
-    "MountRecord": "pfslib.mounts.mountinfo",
     "Attempt": "pfslib.pipelines.runner",
     "Confinement": "pfslib.pipelines.runner",
     "Outcome": "pfslib.pipelines.runner",
@@ -252,7 +251,7 @@ __all__ = [
     "JobState",
     "Kind",
     "MountError",
-    "MountRecord",
+    "MountStatus",
     "Mounted",
     "NotADirectoryInCommitError",
     "NotFoundError",

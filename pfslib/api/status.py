@@ -17,7 +17,7 @@ from pfslib.commits.refs import find_commit, get_commit
 from pfslib.commits.repos import list_repos
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.work import Job, Pipeline
-from pfslib.mounts.mountinfo import MountRecord, is_alive, kernel_mounts
+from pfslib.mounts.mountinfo import is_alive, kernel_mounts
 from pfslib.pipelines import ledger
 
 if TYPE_CHECKING:
@@ -43,6 +43,17 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     """None if it is none of the store's 100 newest jobs."""
 
 
+class MountStatus(msgspec.Struct, frozen=True):
+    """A directory that shows a commit, several, or the store."""
+
+    path: Path
+    source: str
+    """What it shows, as ``mount`` and ``df`` say it."""
+
+    alive: bool
+    """Whether it is served; else it only waits to be unmounted."""
+
+
 class StoreStatus(msgspec.Struct, frozen=True):
     """What a store holds and what is going on in it, of one moment."""
 
@@ -60,15 +71,17 @@ class StoreStatus(msgspec.Struct, frozen=True):
     jobs: tuple[Job, ...]
     """Those that run or wait, oldest first."""
 
-    mounts: tuple[MountRecord, ...]
+    mounts: tuple[MountStatus, ...]
     """Of the store itself, or of commits that are in it; as far as this user can see them."""
 
 
 def look_at(store: Store) -> StoreStatus:
     """See `Store.status`."""
     room = store.kv.room()
+    mounted = {mount.path: mount.source for mount in kernel_mounts() if mount.is_pfs}
     with store.kv.read() as txn:
         repos = list(list_repos(txn))
+        ours = [path for path in sorted(mounted) if _shows(txn, mounted[path], store.path)]
         seen = StoreStatus(
             path=store.path,
             file_bytes=room.file,
@@ -86,12 +99,8 @@ def look_at(store: Store) -> StoreStatus:
             jobs=tuple(ledger.queued_jobs(txn)),
             mounts=(),
         )
-        shown = [mount for mount in kernel_mounts() if mount.is_pfs]
-        ours = {
-            mount.path: mount.source for mount in shown if _shows(txn, mount.source, store.path)
-        }
-    # The servers are asked outside the transaction, because one may let us wait.
-    mounts = tuple(MountRecord(path, ours[path], is_alive(path)) for path in sorted(ours))
+    # Asked outside the transaction, and of this store's alone, because a server may let us wait.
+    mounts = tuple(MountStatus(path, mounted[path], is_alive(path)) for path in ours)
     return msgspec.structs.replace(seen, mounts=mounts)
 
 

@@ -113,8 +113,8 @@ class Store(
         """What there is and what is going on, at a glance.
 
         Cost: a few look-ups for each repo, branch, open commit, pipeline and unfinished job, none
-        for older commits, and for the newest hundred jobs; a request to the server of each mount,
-        which waits two seconds for one that hangs.
+        for older commits, and for the newest hundred jobs; a request to the server of each mount
+        of the store, which waits two seconds for one that hangs.
         """
         from pfslib.api.status import look_at  # asks the kernel for mounts, which nothing else does
 

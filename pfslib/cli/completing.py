@@ -5,10 +5,13 @@ All is taken from the commands themselves: their names, their options, the words
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import click
@@ -68,13 +71,15 @@ def main(args: Sequence[str]) -> None:
         args: `words` and the words after `pfs`, the last one being typed, perhaps empty; or `bash`,
             the line up to the cursor, and what of it bash is going to replace.
     """
-    form, *rest = args
+    form, *rest = (os.fsencode(arg).decode("utf-8", "surrogateescape") for arg in args)
     cut = 0
     words = rest
     if form == "bash":
         line, replaced = rest
         words = _split(line)[1:]
         cut = len(words[-1]) - len(replaced) if words[-1].endswith(replaced) else 0
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as paths are, whatever the locale
     with suppress(Exception):  # no store, a damaged one, a commit that is not there
         for kind, text, explanation in candidates(words):
             shown = f"{kind}\t{text[cut:]}\t{explanation}"

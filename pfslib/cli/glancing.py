@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
 import pfslib
 from pfslib.cli.documents import Document, commit_document, job_document, repo_document
-from pfslib.cli.mounts import mount_document
-from pfslib.cli.names import name_of
+from pfslib.cli.names import CommitNames, name_of
 from pfslib.cli.output import print_document, print_lines
 from pfslib.cli.session import Command, Session
 from pfslib.cli.states import job_state, pipeline_state
@@ -27,19 +27,36 @@ def status(session: Session) -> None:
 
     HEAD is the newest commit of a branch, with the size of all its files. NEWEST_JOB is looked for
     among the newest hundred of all pipelines. Below them are the jobs that run or wait; and the
-    mounts of this store, as list-mount lists those of all.
+    mounts of this store, as list-mount lists those of all. In a working copy, it says of what.
     """
     with session.open() as store:
-        seen = store.status()
+        seen, here = store.status(), _working_copy(store)
         if session.as_json:
-            print_document(_document(seen))
+            print_document(_document(seen, here))
             return
-        print_lines(_lines(seen, datetime.now(UTC)))
+        print_lines(_lines(seen, here, CommitNames(store), datetime.now(UTC)))
 
 
-def _lines(seen: pfslib.StoreStatus, now: datetime) -> Iterator[str]:
+def _working_copy(store: pfslib.Store) -> pfslib.WorkingCopy | None:
+    """The working copy of the store that the command is called in; nobody knows of others."""
+    from pfslib.api.working_copy import is_working_copy, store_of  # few directories are one
+
+    here = Path.cwd()
+    copy = next((path for path in (here, *here.parents) if is_working_copy(path)), None)
+    if copy is None or not store_of(copy).exists() or not store_of(copy).samefile(store.path):
+        return None
+    return pfslib.WorkingCopy(store, copy)
+
+
+def _lines(
+    seen: pfslib.StoreStatus, here: pfslib.WorkingCopy | None, names: CommitNames, now: datetime
+) -> Iterator[str]:
     used, size = human_size(seen.used_bytes), human_size(seen.file_bytes)
     yield f"store {printable(str(seen.path))}: {used} of the file's {size} are in use"
+    if here is not None:
+        origin = here.origin
+        base = names.of(origin.repo, origin.base) if origin.base else "nothing yet"
+        yield f"here, in {printable(str(here.path))}: {origin.repo}@{origin.branch} since {base}"
     for header, rows in _tables(seen, now):
         lines = list(format_table(header, rows))
         if len(lines) > 1:
@@ -82,8 +99,8 @@ def _pipeline_row(row: pfslib.PipelineStatus) -> Sequence[str]:
     return row.pipeline.name, pipeline_state(row.pipeline), *shown
 
 
-def _mount_row(mount: pfslib.MountRecord) -> Sequence[str]:
-    shown = mount.fsname.removeprefix("pfs:")
+def _mount_row(mount: pfslib.MountStatus) -> Sequence[str]:
+    shown = mount.source.removeprefix("pfs:")
     return str(mount.path), shown, "running" if mount.alive else "dead"
 
 
@@ -92,9 +109,10 @@ def _done(job: pfslib.Job) -> str:
     return f"{counts.total - counts.waiting} of {counts.total}" if job.started_ns else "-"
 
 
-def _document(seen: pfslib.StoreStatus) -> Document:
+def _document(seen: pfslib.StoreStatus, here: pfslib.WorkingCopy | None) -> Document:
     return {
         "store": str(seen.path),
+        "working_copy": _copy_document(here) if here is not None else None,
         "file_bytes": seen.file_bytes,
         "used_bytes": seen.used_bytes,
         "repos": [repo_document(repo) for repo in seen.repos],
@@ -112,5 +130,18 @@ def _document(seen: pfslib.StoreStatus) -> Document:
             for row in seen.pipelines
         ],
         "jobs": [job_document(job) for job in seen.jobs],
-        "mounts": [mount_document(mount) for mount in seen.mounts],
+        "mounts": [
+            {"path": str(mount.path), "source": mount.source, "alive": mount.alive}
+            for mount in seen.mounts
+        ],
+    }
+
+
+def _copy_document(copy: pfslib.WorkingCopy) -> Document:
+    origin = copy.origin
+    return {
+        "path": str(copy.path),
+        "repo": origin.repo,
+        "branch": origin.branch,
+        "base": origin.base or None,
     }
