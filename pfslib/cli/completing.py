@@ -71,16 +71,15 @@ def main(args: Sequence[str]) -> None:
         args: `words` and the words after `pfs`, the last one being typed, perhaps empty; or `bash`,
             the line up to the cursor, and what of it bash is going to replace.
     """
-    form, *rest = (os.fsencode(arg).decode("utf-8", "surrogateescape") for arg in args)
-    cut = 0
-    words = rest
-    if form == "bash":
-        line, replaced = rest
-        words = _split(line)[1:]
-        cut = len(words[-1]) - len(replaced) if words[-1].endswith(replaced) else 0
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # as paths are, whatever the locale
     with suppress(Exception):  # no store, a damaged one, a commit that is not there
+        form, *words = (os.fsencode(arg).decode("utf-8", "surrogateescape") for arg in args)
+        cut = 0
+        if form == "bash":
+            line, replaced = words
+            words = _split(line)[1:]
+            cut = len(words[-1]) - len(replaced) if words[-1].endswith(replaced) else 0
         for kind, text, explanation in candidates(words):
             shown = f"{kind}\t{text[cut:]}\t{explanation}"
             if shown.replace("\t", " ").isprintable():  # other names nobody types

@@ -97,6 +97,8 @@ def test_trouble_is_kept_to_itself(filled: Path, tmp_path: Path, monkeypatch, ca
     monkeypatch.delenv("PFS_STORE", raising=False)
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
+    main([])
+    main(["bash", "pfs"])
     for words in (["get-file", "data@m"], ["mount", "x"], ["--store", "gone", "inspect-repo", ""]):
         main(["words", *words])
     assert capsys.readouterr() == ("dir\t\t\n", "")
