@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
 
 import pfslib
+import pfslib.api.opening
+from pfslib.cli.tables import format_table
 from pfslib.testing.recording import RecordingKV
 
 
@@ -231,9 +233,22 @@ def test_the_log_of_a_store_is_in_the_order_of_time(pfs, ids) -> None:
 def test_a_log_is_read_no_further_than_it_is_shown(store, pfs, monkeypatch) -> None:
     for number in range(40):
         pfs("put-file", "data@master:/x", stdin=str(number).encode())
-    with pfslib.open() as opened:
-        opened.kv = recording = RecordingKV(opened.kv)
-        for walk in (opened.history(), opened["data@master"].history()):
-            recording.reset()
-            assert [commit.number for commit in islice(walk, 3)] == [42, 41, 40]
-            assert sum(recording.read_calls.values()) < 20
+    opened: list[RecordingKV] = []
+
+    def recorded(path: str | None) -> pfslib.Store:
+        store = pfslib.api.opening.open(path)
+        opened.append(RecordingKV(store.kv))
+        store.kv = opened[-1]
+        return store
+
+    monkeypatch.setattr(pfslib, "open", recorded)
+    for words in ([], ["data@master"], ["data@master:/x"]):
+        rows = pfs("log", *words, "-n", "3", "--json").json_lines
+        assert [row.get("commit", row)["number"] for row in rows] == [42, 41, 40]
+        assert sum(opened[-1].read_calls.values()) < 30, words
+
+
+def test_a_long_table_needs_no_end() -> None:
+    rows = ((f"{'x' * 30 if number == 4 else number}", "last") for number in count())
+    lines = list(islice(format_table(("A", "B"), rows, page=3), 8))
+    assert [line.index("last") for line in lines[1:]] == [20, 20, 20, 33, 33, 33, 33]
