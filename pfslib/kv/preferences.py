@@ -99,14 +99,14 @@ def config_file(environ: Mapping[str, str]) -> Path:
 
 
 def read_config(file: Path) -> dict[str, str]:
-    """What the file says; nothing if there is none.
+    """What the file says; nothing if there is none, or it is somebody else's, as after `sudo -u`.
 
     Raises:
         InvalidInputError: It is no TOML, or says something that is no setting.
     """
     try:
         text = file.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return {}
     except OSError as error:
         raise InvalidInputError(f"{file} cannot be read: {error.strerror}") from error

@@ -129,6 +129,17 @@ def test_what_is_not_understood_is_said(
     assert file.read_bytes() == os.fsencode(text)
 
 
+def test_a_file_of_somebody_else_is_none(file: Path) -> None:
+    file.write_text("nonsense")
+    file.chmod(0)
+    was = os.geteuid()
+    os.seteuid(was or 65534)  # root may read everything
+    try:
+        assert find_setting("runner", os.environ).origin == "default"
+    finally:
+        os.seteuid(was)
+
+
 def test_the_page_shows_each_setting() -> None:
     block = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     assert block is not None
