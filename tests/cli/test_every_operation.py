@@ -27,6 +27,7 @@ VERB_OF = {
     "Store.draw": "draw",
     "Store.explain_file": "explain-file",
     "Store.finish_commit": "finish-commit",
+    "Store.flush": "flush-commit",
     "Store.fsck": "fsck",
     "Store.gc": "gc",
     "Store.get_file": "get-file",
@@ -123,6 +124,7 @@ ONLY_IN_THE_SHELL = {
 OF_PACHYDERM_1_3 = {
     *("create-repo", "inspect-repo", "list-repo", "delete-repo"),
     *("start-commit", "finish-commit", "inspect-commit", "list-commit", "delete-commit"),
+    "flush-commit",
     *("list-branch", "put-file", "get-file", "inspect-file", "list-file", "delete-file"),
     *("mount", "unmount", "inspect-job", "list-job", "get-logs", "run-pipeline"),
     *("create-pipeline", "update-pipeline", "inspect-pipeline", "list-pipeline"),
