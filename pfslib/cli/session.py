@@ -16,7 +16,7 @@ from pfslib.kv.preferences import find_setting
 if TYPE_CHECKING:
     from pfslib import Store
 
-STORE_HELP = "The store. [env: PFS_STORE; default: the nearest .pfs upwards]"
+STORE_HELP = "The store. [env: PFS_STORE; default: the nearest .pfs upwards, or of `pfs config`]"
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
 _NARROW: Final = 52
 JSON_HELP = "Print JSON: one document, or one a line for a list."
