@@ -17,7 +17,7 @@ from pfslib.commits.refs import find_commit, get_commit
 from pfslib.commits.repos import list_repos
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.work import Job, Pipeline
-from pfslib.mounts.mountinfo import is_alive, kernel_mounts
+from pfslib.mounts.mountinfo import kernel_mounts, state_of
 from pfslib.pipelines import ledger
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class MountStatus(msgspec.Struct, frozen=True):
     source: str
     """What it shows, as ``mount`` and ``df`` say it."""
 
-    alive: bool
-    """Whether it is served; else it only waits to be unmounted."""
+    state: str
+    """``running``, ``dead`` without a server, or ``hung`` when that does not answer."""
 
 
 class StoreStatus(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ def look_at(store: Store) -> StoreStatus:
             mounts=(),
         )
     # Asked outside the transaction, and of this store's alone, because a server may let us wait.
-    mounts = tuple(MountStatus(path, mounted[path], is_alive(path)) for path in ours)
+    mounts = tuple(MountStatus(path, mounted[path], str(state_of(path))) for path in ours)
     return msgspec.structs.replace(seen, mounts=mounts)
 
 

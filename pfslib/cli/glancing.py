@@ -101,7 +101,7 @@ def _pipeline_row(row: pfslib.PipelineStatus) -> Sequence[str]:
 
 def _mount_row(mount: pfslib.MountStatus) -> Sequence[str]:
     shown = mount.source.removeprefix("pfs:")
-    return str(mount.path), shown, "running" if mount.alive else "dead"
+    return str(mount.path), shown, mount.state
 
 
 def _done(job: pfslib.Job) -> str:
@@ -131,7 +131,7 @@ def _document(seen: pfslib.StoreStatus, here: pfslib.WorkingCopy | None) -> Docu
         ],
         "jobs": [job_document(job) for job in seen.jobs],
         "mounts": [
-            {"path": str(mount.path), "source": mount.source, "alive": mount.alive}
+            {"path": str(mount.path), "source": mount.source, "state": mount.state}
             for mount in seen.mounts
         ],
     }
