@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from pfslib.api.commit import Commit
+from pfslib.api.copy_origin import list_copies
 from pfslib.api.info import OpenCommitInfo, RepoInfo
 from pfslib.commits.branches import list_branches
 from pfslib.commits.refs import find_commit, get_commit
@@ -44,14 +45,14 @@ class PipelineStatus(msgspec.Struct, frozen=True):
 
 
 class MountStatus(msgspec.Struct, frozen=True):
-    """A directory that shows a commit, several, or the store."""
+    """A directory that shows a commit, several, or the store; or a working copy of a branch."""
 
     path: Path
     source: str
     """What it shows, as ``mount`` and ``df`` say it."""
 
     state: str
-    """``running``, ``dead`` without a server, or ``hung`` when that does not answer."""
+    """``running``, ``dead`` without a server, ``hung`` when that is silent; or ``working copy``."""
 
 
 class StoreStatus(msgspec.Struct, frozen=True):
@@ -72,7 +73,8 @@ class StoreStatus(msgspec.Struct, frozen=True):
     """Those that run or wait, oldest first."""
 
     mounts: tuple[MountStatus, ...]
-    """Of the store itself, or of commits that are in it; as far as this user can see them."""
+    """Of the store itself, or of commits that are in it, as far as this user can see them; then the
+    working copies."""
 
 
 def look_at(store: Store) -> StoreStatus:
@@ -100,8 +102,12 @@ def look_at(store: Store) -> StoreStatus:
             mounts=(),
         )
     # Asked outside the transaction, and of this store's alone, because a server may let us wait.
-    mounts = tuple(MountStatus(path, mounted[path], str(state_of(path))) for path in ours)
-    return msgspec.structs.replace(seen, mounts=mounts)
+    mounts = [MountStatus(path, mounted[path], str(state_of(path))) for path in ours]
+    copies = [
+        MountStatus(path, f"pfs:{origin.shown}", "working copy")
+        for path, origin in list_copies(store.path)
+    ]
+    return msgspec.structs.replace(seen, mounts=(*mounts, *copies))
 
 
 def _pipelines(txn: ReadTxn) -> Iterator[PipelineStatus]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 
 import pfslib
 from pfslib.cli.documents import Document, commit_document, job_document, repo_document
-from pfslib.cli.names import CommitNames, name_of
+from pfslib.cli.names import name_of
 from pfslib.cli.output import print_document, print_lines
 from pfslib.cli.session import Command, Session
 from pfslib.cli.states import job_state, pipeline_state
@@ -27,36 +26,19 @@ def status(session: Session) -> None:
 
     HEAD is the newest commit of a branch, with the size of all its files. NEWEST_JOB is looked for
     among the newest hundred of all pipelines. Below them are the jobs that run or wait; and the
-    mounts of this store, as list-mount lists those of all. In a working copy, it says of what.
+    mounts and working copies of this store, as list-mount lists them.
     """
     with session.open() as store:
-        seen, here = store.status(), _working_copy(store)
-        if session.as_json:
-            print_document(_document(seen, here))
-            return
-        print_lines(_lines(seen, here, CommitNames(store), datetime.now(UTC)))
+        seen = store.status()
+    if session.as_json:
+        print_document(_document(seen))
+    else:
+        print_lines(_lines(seen, datetime.now(UTC)))
 
 
-def _working_copy(store: pfslib.Store) -> pfslib.WorkingCopy | None:
-    """The working copy of the store that the command is called in; nobody knows of others."""
-    from pfslib.api.working_copy import is_working_copy, store_of  # few directories are one
-
-    here = Path.cwd()
-    copy = next((path for path in (here, *here.parents) if is_working_copy(path)), None)
-    if copy is None or not store_of(copy).exists() or not store_of(copy).samefile(store.path):
-        return None
-    return pfslib.WorkingCopy(store, copy)
-
-
-def _lines(
-    seen: pfslib.StoreStatus, here: pfslib.WorkingCopy | None, names: CommitNames, now: datetime
-) -> Iterator[str]:
+def _lines(seen: pfslib.StoreStatus, now: datetime) -> Iterator[str]:
     used, size = human_size(seen.used_bytes), human_size(seen.file_bytes)
     yield f"store {printable(str(seen.path))}: {used} of the file's {size} are in use"
-    if here is not None:
-        origin = here.origin
-        base = names.of(origin.repo, origin.base) if origin.base else "nothing yet"
-        yield f"here, in {printable(str(here.path))}: {origin.repo}@{origin.branch} since {base}"
     for header, rows in _tables(seen, now):
         lines = list(format_table(header, rows))
         if len(lines) > 1:
@@ -109,10 +91,9 @@ def _done(job: pfslib.Job) -> str:
     return f"{counts.total - counts.waiting} of {counts.total}" if job.started_ns else "-"
 
 
-def _document(seen: pfslib.StoreStatus, here: pfslib.WorkingCopy | None) -> Document:
+def _document(seen: pfslib.StoreStatus) -> Document:
     return {
         "store": str(seen.path),
-        "working_copy": _copy_document(here) if here is not None else None,
         "file_bytes": seen.file_bytes,
         "used_bytes": seen.used_bytes,
         "repos": [repo_document(repo) for repo in seen.repos],
@@ -134,14 +115,4 @@ def _document(seen: pfslib.StoreStatus, here: pfslib.WorkingCopy | None) -> Docu
             {"path": str(mount.path), "source": mount.source, "state": mount.state}
             for mount in seen.mounts
         ],
-    }
-
-
-def _copy_document(copy: pfslib.WorkingCopy) -> Document:
-    origin = copy.origin
-    return {
-        "path": str(copy.path),
-        "repo": origin.repo,
-        "branch": origin.branch,
-        "base": origin.base or None,
     }

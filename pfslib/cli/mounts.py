@@ -11,7 +11,6 @@ import click
 from pfslib.cli.output import say, show_list, show_made, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.session import HOST_PATH, Command, Session, Words, runs_jobs, words
-from pfslib.kv.store_dir import locate_store
 from pfslib.model.errors import StoreNotFoundError
 from pfslib.model.host_paths import host_path
 from pfslib.mounts import unmounting
@@ -151,6 +150,7 @@ class CopyRecord(MountRecord, frozen=True):
 def _list_copies(session: Session) -> list[CopyRecord]:
     """The working copies of the store that is meant; of none, if there is none and none named."""
     from pfslib.api.copy_origin import list_copies
+    from pfslib.kv.store_dir import locate_store  # imports what opens a store
 
     try:
         store_dir = locate_store(session.store, os.environ)

@@ -76,23 +76,16 @@ def test_mounts_of_this_store_and_no_other(store: Path, pfs, tmp_path: Path) -> 
     assert pfs("status", "--json").json["mounts"] == []
 
 
-def test_in_a_working_copy_it_says_of_what(store: Path, pfs, monkeypatch, tmp_path: Path) -> None:
+def test_working_copies_of_this_store_and_no_other(store: Path, pfs) -> None:
     pfs("create-repo", "data")
     pfs("put-file", "data@master:/deep/a", stdin=b"1")
-    for name in ("copy", "empty"):
-        Path(name).mkdir()
-    pfs("mount", "-w", "data@master", "copy")
-    pfs("mount", "-w", "data@new", "empty")
-    assert pfs("status", "--json").json["working_copy"] is None
-    monkeypatch.chdir("copy/deep")
-    line = f"here, in {tmp_path}/copy: data@master since master/0"
-    assert pfs("status").text.splitlines()[1] == line
-    monkeypatch.chdir("../../empty")
-    assert pfs("status").text.splitlines()[1].endswith("/empty: data@new since nothing yet")
-    found = pfs("status", "--json").json["working_copy"]
-    assert (found["branch"], found["base"]) == ("new", None)
-    pfs("init", str(tmp_path / "other"))
-    assert "here" not in pfs("status", "--store", str(tmp_path / "other")).text
+    Path("copy").mkdir()
+    pfs("mount", "-w", "data@master:/deep", "copy")
+    assert sections(pfs("status").text)["MOUNT"][0][1:] == ["data@master:/deep", "working", "copy"]
+    pfs("init", "other")
+    assert pfs("status", "--store", "other", "--json").json["mounts"] == []
+    pfs("unmount", "copy")
+    assert pfs("status", "--json").json["mounts"] == []
 
 
 def test_its_cost_is_in_what_is_shown(tmp_path: Path, monkeypatch) -> None:
