@@ -118,7 +118,7 @@ ONLY_IN_THE_SHELL = {
     *("completion", "help", "version", "config-list", "config-get", "config-set", "config-unset"),
     *("list-mount", "schema-pipeline"),
     # functions of pfslib.interop
-    *("import-archive", "export-archive", "import-git", "split-file"),
+    *("import-archive", "export-archive", "import-git", "export-git", "split-file"),
 }
 
 OF_PACHYDERM_1_3 = {

@@ -14,6 +14,12 @@ SIZE = ["--size=6m", "--nrfiles=3", "--filename_format=block.$filenum", "--name=
 VERIFY = ["--verify=crc32c", "--verify_fatal=1", "--bs=4k"]
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fio is started, it leaves what it knows of its blocks."""
+    monkeypatch.chdir(tmp_path)
+
+
 def fio(directory: Path, *options: str) -> None:
     command = ["fio", f"--directory={directory}", *SIZE, *VERIFY, *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
