@@ -18,7 +18,7 @@ from pfslib.model.specs import pipeline_of
 from pfslib.model.work import Pipeline
 from pfslib.pipelines.combine import Datums
 from pfslib.pipelines.datum_view import input_edits, write_input_tree
-from pfslib.pipelines.datums import datum_name, seen_of
+from pfslib.pipelines.datums import is_called, seen_of
 from pfslib.pipelines.function_source import OUT, parameters_of, program_of
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import root_entry
@@ -84,7 +84,7 @@ class FunctionPipeline:
             ]
             datums = Datums(txn, pipeline.inputs, pipeline.combined, store.cache)
             rows = (row.datum for row in datums.rows(roots))
-            found = next((row for row in rows if name in datum_name(seen_of(row))), None)
+            found = next((row for row in rows if is_called(seen_of(row), name)), None)
             if found is None:
                 raise InvalidInputError(f"pipeline {pipeline.name} has no datum {name!r}")
             writer = ContentWriter(store.kv)

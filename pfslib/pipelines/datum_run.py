@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -19,7 +20,8 @@ from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
 from pfslib.pipelines.bounded_log import read_kept
 from pfslib.pipelines.claims import Claim
 from pfslib.pipelines.collecting import LinkedInputs, read_output
-from pfslib.pipelines.datum_view import environment, input_edits, write_input_tree
+from pfslib.pipelines.datum_variables import LISTS, lists_of, variables_of
+from pfslib.pipelines.datum_view import input_edits, write_input_tree
 from pfslib.pipelines.datums import seen_of
 from pfslib.pipelines.leases import POLL_S, end_lease, take_lease
 from pfslib.pipelines.ledger import find_result, put_datum, put_log, put_result
@@ -30,6 +32,9 @@ from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
 from pfslib.trees.edit import Edit, apply_edits
 from pfslib.trees.nodestore import TreeCache
+
+_SENTENCE_MAX: Final = 2000
+"""Characters."""
 
 
 class InputsLostError(MountError):
@@ -160,12 +165,15 @@ class DatumRun:
 
     def _attempt(self, folder: Path, trees: dict[str, bytes], task: Task) -> Attempt:
         transform = self._pipeline.transform
+        inputs = {name: self._trees.path / key.hex() for name, key in trees.items()}
+        if lists := lists_of(task.datum):
+            inputs[LISTS] = _written(folder / "paths", lists)
         return Attempt(
-            inputs={name: self._trees.path / key.hex() for name, key in trees.items()},
+            inputs=inputs,
             out=folder / "out",
             cmd=transform.cmd,
             stdin=_lines(transform.stdin),
-            env=environment(self._claim.job, self._pipeline, task.datum, task.key),
+            env=variables_of(self._claim.job, self._pipeline, task.datum, task.key),
             log=folder / "log",
             working_dir=transform.working_dir or None,
             timeout_s=self._pipeline.datum_timeout_s or None,
@@ -186,7 +194,7 @@ class DatumRun:
         accepted = {0, *self._pipeline.transform.accept_return_code}
         if outcome.exit_code in accepted and not outcome.reason:
             return ""
-        return outcome.reason or f"the command exited with code {outcome.exit_code}"
+        return _shortened(outcome.reason) or f"the command exited with code {outcome.exit_code}"
 
     # --- after ---------------------------------------------------------------------------
 
@@ -205,7 +213,7 @@ class DatumRun:
             edits, problem = read_output(
                 folder / "out", writer, LinkedInputs(self._kv, trees, self._cache)
             )
-            record = msgspec.structs.replace(record, reason=record.reason or problem)
+            record = msgspec.structs.replace(record, reason=record.reason or _shortened(problem))
             with writer.writing() as txn:
                 root = self._write_output(txn, edits)
                 record = msgspec.structs.replace(
@@ -246,6 +254,22 @@ class DatumRun:
         origin = id_key(self._claim.job.output_commit)
         empty = empty_directory(txn, mtime_ns=now_ns, origin=origin)
         return apply_edits(txn, empty, edits, self._cache, origin=origin, now_ns=now_ns).root
+
+
+def _shortened(sentence: str) -> str:
+    """A sentence that is told with every listing, so not with a name of megabytes in it."""
+    half = _SENTENCE_MAX // 2
+    return sentence if len(sentence) <= _SENTENCE_MAX else f"{sentence[:half]} … {sentence[-half:]}"
+
+
+def _written(directory: Path, files: Mapping[str, bytes]) -> Path:
+    """A directory of files, which others may read, too: an image may have a user of its own."""
+    directory.mkdir()
+    directory.chmod(0o755)
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+        (directory / name).chmod(0o644)
+    return directory
 
 
 def _lines(lines: tuple[str, ...]) -> bytes:

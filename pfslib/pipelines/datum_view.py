@@ -1,4 +1,4 @@
-"""What a datum's command finds: the tree below /pfs, and the variables that tell about it."""
+"""What a datum's command finds below /pfs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import msgspec
 
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.model.nodes import EMPTY, Content, Entry, Kind
-from pfslib.model.paths import split_path, to_text
-from pfslib.model.work import Job, Pipeline
+from pfslib.model.paths import split_path
 from pfslib.pipelines.datums import Datum, DatumInput
 from pfslib.trees.assemble import Patchwork, assemble
 from pfslib.trees.contents import ContentWriter
@@ -22,9 +21,6 @@ from pfslib.trees.walk import Parts, walk
 
 PREV: Final = "prev"
 """The name below /pfs of the output before, which 1.3's incremental methods add to."""
-
-_TAKEN: Final = frozenset({"PATH", "HOME", "LANG", "PWD", "SHELL", "USER", "TMPDIR", "IFS"})
-"""Variables that an input of that name must not overwrite."""
 
 
 def input_edits(txn: ReadTxn, datum: Datum, writer: ContentWriter, cache: TreeCache) -> list[Edit]:
@@ -79,31 +75,3 @@ def _files_below(txn: ReadTxn, entry: Entry, cache: TreeCache) -> Iterator[tuple
 def _emptied(entry: Entry) -> Entry:
     kind = Kind.FILE if entry.is_symlink else entry.kind
     return Entry(b"", kind, EMPTY.size, EMPTY.ref, entry.mtime_ns, b"")
-
-
-def environment(job: Job, pipeline: Pipeline, datum: Datum, key: bytes) -> dict[str, str]:
-    """The variables that tell a command what it works on."""
-    variables = {
-        "PACH_JOB_ID": job.id,
-        "PACH_OUTPUT_COMMIT_ID": job.output_commit,
-        "PACH_DATUM_ID": key.hex(),
-        "PPS_PIPELINE_NAME": pipeline.name,
-    }
-    for source in job.inputs:
-        variables[f"PACH_{source.repo.upper()}_COMMIT_ID"] = source.commit
-    commits = {source.name: source.commit for source in job.inputs}
-    paths: dict[str, list[str]] = {}
-    for item in datum:
-        below = to_text(item.path)
-        paths.setdefault(item.name, []).append(f"/pfs/{item.name}" + (f"/{below}" if below else ""))
-        if item.name in commits:
-            variables[f"{item.name}_COMMIT"] = commits[item.name]
-        if item.joined:
-            variables[f"PACH_DATUM_{item.name}_JOIN_ON"] = item.joined
-        if item.grouped:
-            variables[f"PACH_DATUM_{item.name}_GROUP_BY"] = item.grouped
-    for name, found in paths.items():
-        if name not in _TAKEN:
-            variables[name] = "\n".join(found)
-    variables.update(pipeline.transform.env)
-    return variables

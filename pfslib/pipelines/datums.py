@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 from blake3 import blake3
@@ -12,6 +12,9 @@ from pfslib.model.encoding import pack
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import to_text
 from pfslib.model.work import Pipeline, Seen, Transform
+
+_NAME_MAX: Final = 300
+"""Characters after which no further path is told."""
 
 
 class DatumInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -73,9 +76,19 @@ def seen_of(datum: Datum) -> tuple[Seen, ...]:
     return tuple(Seen(item.name, item.path, item.start, item.end) for item in datum)
 
 
-def datum_name(inputs: Iterable[Seen]) -> str:
-    """A datum as people call it: what it sees of each input."""
-    return " ".join(_seen_text(item) for item in inputs) or "(nothing)"
+def datum_name(inputs: Sequence[Seen]) -> str:
+    """A datum as people call it: what it sees of each input; of very much, the beginning."""
+    shown, length = 0, 0
+    while shown < len(inputs) and length < _NAME_MAX:
+        length += len(_seen_text(inputs[shown])) + 1
+        shown += 1
+    more = [f"(and {len(inputs) - shown} more)"] if shown < len(inputs) else []
+    return " ".join([*map(_seen_text, inputs[:shown]), *more]) or "(nothing)"
+
+
+def is_called(inputs: Iterable[Seen], part: str) -> bool:
+    """Whether some text is part of what a datum is called, had it all been told."""
+    return part in " ".join(map(_seen_text, inputs))
 
 
 def _seen_text(item: Seen) -> str:

@@ -16,6 +16,7 @@ from pfslib.api.store import Store
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import join_path
 from pfslib.model.work import Job
+from pfslib.pipelines.datum_variables import LISTS
 from pfslib.pipelines.engine import Engine
 from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome
 from pfslib.trees.directories import root_entry
@@ -65,7 +66,8 @@ class ScriptedRunner:
 
     def run(self, attempt: Attempt) -> Outcome:
         """Call the function."""
-        inputs = {name: self._read(path) for name, path in attempt.inputs.items()}
+        trees = {name: path for name, path in attempt.inputs.items() if name != LISTS}
+        inputs = {name: self._read(path) for name, path in trees.items()}
         call = Call(inputs, attempt.env, attempt.cmd)
         self.calls.append(call)
         written = self._script(call)
