@@ -19,12 +19,13 @@ from pfslib.model.nodes import Entry
 from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
 from pfslib.pipelines.bounded_log import read_kept
 from pfslib.pipelines.claims import Claim
-from pfslib.pipelines.collecting import LinkedInputs, read_output
+from pfslib.pipelines.collecting import read_output
 from pfslib.pipelines.datum_variables import LISTS, lists_of, variables_of
 from pfslib.pipelines.datum_view import input_edits, write_input_tree
 from pfslib.pipelines.datums import seen_of
 from pfslib.pipelines.leases import POLL_S, end_lease, take_lease
 from pfslib.pipelines.ledger import find_result, put_datum, put_log, put_result
+from pfslib.pipelines.output_inspector import InputTrees
 from pfslib.pipelines.plan import Task
 from pfslib.pipelines.runner import Attempt, Outcome, Session
 from pfslib.pipelines.workshop import ShownTrees
@@ -211,7 +212,7 @@ class DatumRun:
         writer = ContentWriter(self._kv)
         try:
             edits, problem = read_output(
-                folder / "out", writer, LinkedInputs(self._kv, trees, self._cache)
+                folder / "out", writer, InputTrees(self._kv, trees, self._cache)
             )
             record = msgspec.structs.replace(record, reason=record.reason or _shortened(problem))
             with writer.writing() as txn:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.errors import PathClashError, PfsError, UnsupportedFileError
@@ -39,6 +39,21 @@ class Base(NamedTuple):
     cache: TreeCache
 
 
+class Inspector(Protocol):
+    """Decides about what is in a directory that is not trusted at all.
+
+    Its methods may raise an `UnsupportedFileError`; paths are those below the directory.
+    """
+
+    def check_file(self, path: Parts, status: os.stat_result) -> None:
+        """Look at a file before it is read."""
+        ...
+
+    def put_link(self, path: Parts, target: bytes) -> Entry | bytes:
+        """What is put in the place of a symbolic link: an entry, or a link of some target."""
+        ...
+
+
 class TreeReader:
     """Reads host directories.
 
@@ -50,7 +65,7 @@ class TreeReader:
         self,
         writer: ContentWriter,
         *,
-        outside: Callable[[Parts, bytes], Entry | None] | None = None,
+        inspector: Inspector | None = None,
         skip_special: bool = False,
         special_hint: str = "",
         stats: HostStats | None = None,
@@ -62,9 +77,7 @@ class TreeReader:
 
         Args:
             writer: Takes the contents.
-            outside: What is put in the place of a symbolic link that leads out of the directory, by
-                its path and target; None from it refuses the link. Without it links are kept as
-                they are.
+            inspector: May refuse files and links, and change links; else they are kept as they are.
             skip_special: Leave out devices, fifos and sockets, instead of refusing them.
             special_hint: What the caller can do about one that is refused.
             stats: Files unchanged since they were noted here are not read.
@@ -73,7 +86,7 @@ class TreeReader:
             leave_out: A directory not to go into: the store, which would hold itself.
         """
         self._writer = writer
-        self._outside = outside
+        self._inspector = inspector
         self._skip_special = skip_special
         self._special_hint = special_hint
         self._stats = stats
@@ -92,8 +105,8 @@ class TreeReader:
         Raises:
             OSError: The host file system's own errors.
             PathClashError: The base has a file where a directory is put, or the other way round.
-            UnsupportedFileError: A device, fifo or socket, or a link that leads out, is refused; or
-                the directory itself is to be left out.
+            UnsupportedFileError: A device, fifo or socket, or something that the inspector refuses;
+                or the directory itself is to be left out.
         """
         self._top, self._at = os.fsencode(directory), at
         old = self._find_base(at)
@@ -206,10 +219,12 @@ class TreeReader:
                     self._tally.add(files=1, size=row.size)
                     return None if same else entry_of_status(content, status, path[-1])
         if stat.S_ISLNK(status.st_mode):
-            elsewhere = self._from_outside(path, os.readlink(path[-1], dir_fd=fd))
-            if elsewhere is not None:
-                return elsewhere
-        read = self._read(fd, path, status)
+            target = self._target(fd, path)
+            if isinstance(target, Entry):
+                return target
+            read: Read | None = self._link(target, status)
+        else:
+            read = self._read(fd, path, status)
         if read is None:
             return None
         content, status, steady = read
@@ -220,32 +235,29 @@ class TreeReader:
             return None
         return entry_of_status(content, status, path[-1])
 
+    def _target(self, fd: int, path: Parts) -> Entry | bytes:
+        """What is put for a link."""
+        target = os.readlink(path[-1], dir_fd=fd)
+        return target if self._inspector is None else self._inspector.put_link(path, target)
+
+    def _link(self, target: bytes, status: os.stat_result) -> Read:
+        content = self._writer.add_bytes(target)
+        self._tally.add(size=content.size)
+        return Read(content, status, steady=True)
+
     def _read(self, fd: int, path: Parts, status: os.stat_result) -> Read | None:
-        """What is in a file or link; None if there is nothing to put."""
+        """What is in a file; None if there is nothing to put."""
         if stat.S_ISREG(status.st_mode):
+            if self._inspector is not None:
+                self._inspector.check_file(path, status)
             return read_file_at(
                 fd, path[-1], status, self._writer, self._tally, lambda: self._shown(path)
             )
-        if stat.S_ISLNK(status.st_mode):
-            content = self._writer.add_bytes(os.readlink(path[-1], dir_fd=fd))
-            self._tally.add(size=content.size)
-            return Read(content, status, steady=True)
         shown = self._shown(path)
         if not self._skip_special:
             check_supported(status, shown, hint=self._special_hint)
         self.skipped.append(shown)
         return None
-
-    def _from_outside(self, path: Parts, target: bytes) -> Entry | None:
-        """What is put in the place of a link that leads out; None for one that stays as it is."""
-        if self._outside is None or not _leads_out(target, path):
-            return None
-        found = self._outside(path, target)
-        if found is None:
-            raise UnsupportedFileError(
-                self._shown(path), f"is a link to {to_text(target)}, which lies outside"
-            )
-        return found
 
     def _clash(self, path: Parts, why: str) -> NoReturn:
         raise PathClashError(join_path((*self._at, *path)), why)
@@ -266,18 +278,3 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 def _is_entry(entry: Entry, size: int, ref: bytes, status: os.stat_result) -> bool:
     """Whether an entry is that of a host file with some content."""
     return entry.content == ref and entry.size == size and entry.kind == kind_of(status)
-
-
-def _leads_out(target: bytes, path: Parts) -> bool:
-    """Whether a link's target, read lexically, leaves the tree that the link is in."""
-    if target.startswith(b"/"):
-        return True
-    depth = len(path) - 1
-    for part in target.split(b"/"):
-        if part == b"..":
-            depth -= 1
-            if depth < 0:
-                return True
-        elif part not in {b"", b"."}:
-            depth += 1
-    return False

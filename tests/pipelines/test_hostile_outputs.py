@@ -45,6 +45,16 @@ def python(code: str) -> str:
         ("mkdir /pfs/out/d; ln -s /proc/self/root /pfs/out/d/x", "/pfs/out/d/x is a link to"),
         ("ln -s /pfs/data/../../etc /pfs/out/x", "which lies outside"),
         ("ln -s /pfs/data/nothing /pfs/out/x", "which lies outside"),
+        ("cd /pfs/out; mkdir s; ln -s .. s/up; ln -s s/up/../data/dir/no x", "lies outside"),
+        ("cd /pfs/out; mkdir s; ln -s .. s/up; ln -s s/up/../../etc x", "/pfs/out/x is a link"),
+        ("cd /pfs/out; ln -s /pfs a; ln -s a/../etc b", "/pfs/out/a is a link to /pfs, which"),
+        ("ln -s ../data/../../proc/self/root/etc /pfs/out/x", "which lies outside"),
+        ("ln -s /pfs/data/out /pfs/out/x", "is a link to /pfs/data/out, which lies outside"),
+        ("ln -s /pfs/.paths /pfs/out/x", "which lies outside"),
+        ("cd /pfs/out; ln -s b a; ln -s a b", "from where it goes on and on"),
+        ("ln -s x /pfs/out/x", "/pfs/out/x is a link to x, from where it goes on and on"),
+        ("truncate -s 1T /pfs/out/x", "/pfs/out/x has 1099511627776 bytes that were never"),
+        ("ln /pfs/data/dir/a /pfs/out/x", "the command exited with code 1"),
         ("mkfifo /pfs/out/x", "/pfs/out/x is a fifo"),
         (
             python("import socket; socket.socket(socket.AF_UNIX).bind('/pfs/out/x')"),
@@ -102,6 +112,44 @@ def test_links_and_copies_of_inputs_are_taken_by_reference(
     }
     assert output.get_file("/link") == output.get_file("/hard") == content.encode()
     assert chunks() == before
+
+
+def test_links_that_stay_inside_do_so_in_the_store(ran: Callable[..., Job], store: Store) -> None:
+    job = ran(
+        "cd /pfs/out; mkdir -p d/e; echo x > d/e/f; ln -s d/e short; ln -s ../../f d/e/dangling",
+        "ln -s short/../e/f lexically-none; ln -s d/../../out round; ln -s . self",
+        "ln -s /pfs/out/d/e/f d/absolute; ln -s /pfs/data/dir in; ln -s in/a by-way-of-in",
+    )
+    assert job.reason == ""
+    output = store.commit("p@master")
+    links = {f.path: output.get_file(f.path) for f in output.walk() if f.kind == "symlink"}
+    assert links == {
+        "/d/absolute": b"e/f",
+        "/d/e/dangling": b"../../f",
+        "/lexically-none": b"short/../e/f",
+        "/round": b".",
+        "/self": b".",
+        "/short": b"d/e",
+    }
+    assert output.get_file("/by-way-of-in") == output.get_file("/in/a") == b"content"
+
+
+def test_a_link_of_an_input_is_followed_too(store: Store, run: Run, tmp_path: Path) -> None:
+    store.create_repo("data")
+    (tmp_path / "in/dir").mkdir(parents=True)
+    (tmp_path / "in/dir/out").symlink_to("/etc/passwd")
+    (tmp_path / "in/dir/near").symlink_to("../file")
+    (tmp_path / "in/file").write_text("near")
+    with store.repo("data").commit("master") as made:
+        made.put_file("/", tmp_path / "in")
+    lines = ["ln -s /pfs/data/dir/$LINK /pfs/out/x"]
+    for name, link in (("p", "near"), ("q", "out")):
+        transform = {"env": {"LINK": link}}
+        store.create_pipeline(shell_spec(name, "data", *lines, glob="/", transform=transform))
+    reasons = {job.pipeline: job.reason for job in run()}
+    assert reasons["p"] == ""
+    assert store.commit("p@master").get_file("/x") == b"near"
+    assert "/pfs/out/x is a link to /pfs/data/dir/out, which lies outside" in reasons["q"]
 
 
 def test_odd_but_harmless_things_are_kept(ran: Callable[..., Job], store: Store) -> None:
