@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Final
 
 import msgspec
@@ -19,6 +19,7 @@ from pfslib.model.nodes import Entry
 from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
 from pfslib.pipelines.bounded_log import read_kept
 from pfslib.pipelines.claims import Claim
+from pfslib.pipelines.clearing import clear_away
 from pfslib.pipelines.collecting import read_output
 from pfslib.pipelines.datum_variables import LISTS, lists_of, variables_of
 from pfslib.pipelines.datum_view import input_edits, write_input_tree
@@ -144,9 +145,10 @@ class DatumRun:
         self, task: Task, trees: dict[str, bytes], number: int, record: DatumRecord
     ) -> DatumRecord:
         started = time.monotonic()
-        folder = self._scratch / str(task.number)
-        out = folder / "out"
-        out.mkdir(parents=True)
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        # Of a new name each time, in case one before could not be removed. `log_reader` reads it.
+        folder = Path(mkdtemp(prefix=f"{task.number}-{number}-", dir=self._scratch))
+        (folder / "out").mkdir()
         try:
             attempt = self._attempt(folder, trees, task)
             outcome = self._session.run(attempt)
@@ -162,7 +164,7 @@ class DatumRun:
             )
             return self._collect(folder, task, trees, record, recovered=recovered)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            clear_away(folder)
 
     def _attempt(self, folder: Path, trees: dict[str, bytes], task: Task) -> Attempt:
         transform = self._pipeline.transform

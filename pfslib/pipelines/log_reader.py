@@ -72,14 +72,13 @@ class LogReader:
                 yield number, attempt, data[told or 0 :]
 
     def _running(self, owner: str) -> Iterator[Printed]:
-        """What attempts have printed since the last look. The first attempt is the one running."""
+        """What attempts have printed since the last look."""
         if self._datums:
             return  # which datum it is will be known when it is over
         folder = scratch_of(self._store_dir, owner) / self._job
         with suppress(OSError):
             for log in sorted(folder.glob("*/log")):
-                number = int(log.parent.name)
-                attempt = 1 + sum(kept == number for kept, _ in self._kept)
+                number, attempt = map(int, log.parent.name.split("-")[:2])
                 told = self._told.get((number, attempt), 0)
                 with log.open("rb") as file:
                     file.seek(told)

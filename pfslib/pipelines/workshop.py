@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from pfslib.model.errors import MountError
 from pfslib.model.work import Pipeline
 from pfslib.mounts.mountinfo import is_alive as is_mount_alive
 from pfslib.mounts.mounting import Mounted, mount
+from pfslib.pipelines.clearing import clear_away
 from pfslib.pipelines.runner import Confinement, Runner, Session
 
 SCRATCH = "scratch"
@@ -92,7 +92,7 @@ class Workshop:
             self.start_over()
         finally:
             if self._has_scratch:
-                shutil.rmtree(self._scratch, ignore_errors=True)
+                clear_away(self._scratch)
 
     @property
     def scratch(self) -> Path:
@@ -151,4 +151,4 @@ def _sweep(scratch: Path) -> None:
     """Remove what dead processes left behind."""
     for folder in scratch.iterdir():
         if is_alive(folder.name.partition("~")[0]) is False:
-            shutil.rmtree(folder, ignore_errors=True)
+            clear_away(folder)

@@ -1,0 +1,59 @@
+"""Directories that commands have left behind, removed whatever is in them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import tempfile
+from pathlib import Path
+
+from pfslib.pipelines.clearing import clear_away
+
+NOBODY = 65534
+DEPTH = 150
+DESCRIPTORS = 100
+
+
+def leave_behind(top: Path) -> None:
+    """What a hostile command may: great depth, no permissions, links that lead elsewhere."""
+    (top / "out/shut/inner").mkdir(parents=True)
+    (top / "out/shut/file").write_text("x")
+    (top / "out/link").symlink_to(top.parent / "beside")
+    (top / "out/shut").chmod(0)
+    (top / "out").chmod(0)
+    deep = os.open(top, os.O_RDONLY)
+    for _ in range(DEPTH):
+        os.mkdir("d" * 100, dir_fd=deep)
+        below = os.open("d" * 100, os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = below
+    os.close(deep)
+
+
+def test_all_of_it_goes_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "top").mkdir()
+    leave_behind(tmp_path / "top")
+    clear_away(tmp_path / "top")
+    assert [path.name for path in tmp_path.iterdir()] == ["beside"]
+
+
+def test_an_ordinary_user_is_not_stopped_by_permissions() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        top = Path(place, "top")
+        top.mkdir()
+        if os.geteuid() == 0:
+            os.chown(place, NOBODY, NOBODY)
+            os.chown(top, NOBODY, NOBODY)
+        child = os.fork()
+        if child == 0:
+            if os.geteuid() == 0:
+                os.setuid(NOBODY)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+            try:
+                leave_behind(top)
+                clear_away(top)
+            finally:
+                os._exit(top.exists())
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
