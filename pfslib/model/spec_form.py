@@ -182,6 +182,7 @@ REFUSED = {
     **dict.fromkeys(("dockerfile", "build"), "build the image first, and name it"),
     **dict.fromkeys(("datum_batching", "memory_volume", "tf_job", "determined"), "not supported"),
     **dict.fromkeys(("commit", "parent_job"), "give the repo: jobs follow from its commits"),
+    **dict.fromkeys(("disk", "gpu"), "limits are of cpu and memory"),
     "repo_type": "only repos of users and pipelines are inputs",
     "spec_commit": "not supported",
     "transform_template": "not supported",

@@ -22,8 +22,13 @@ from pfslib.model.spec_form import (
     TriggerSpec,
 )
 from pfslib.model.ticks import check_schedule
+from pfslib.model.variable_names import meaning_of, of_inputs
 
 _RESERVED: Final = frozenset({"out", "prev"})
+
+_OTHER_NAME: Final = (
+    'any other name, such as "data"; in the 1.3 form, inputs are called as repos are'
+)
 
 _METHODS: Final = {
     "map": OldMethod(partition="BLOCK", incremental="NONE"),
@@ -47,7 +52,9 @@ def inputs_of(spec: PipelineSpec) -> Inputs:
     if spec.inputs is not None:
         if spec.input is not None:
             raise InvalidSpecError("give `input` or `inputs`, not both", field="input")
-        return tuple(_old_inputs(spec.inputs)), None
+        inputs = tuple(_old_inputs(spec.inputs))
+        _check_variables([(item, f"inputs[{n}].repo.name") for n, item in enumerate(inputs)])
+        return inputs, None
     if spec.input is None:
         raise InvalidSpecError(
             "an input is needed",
@@ -56,6 +63,7 @@ def inputs_of(spec: PipelineSpec) -> Inputs:
         )
     reader = _Reader(spec.pipeline.name)
     whole = reader.read(spec.input, "input")
+    _check_variables(list(zip(reader.inputs, reader.name_fields, strict=True)))
     return tuple(reader.inputs), whole if isinstance(whole, Combination) else None
 
 
@@ -125,10 +133,15 @@ class _Reader:
 
     def __init__(self, pipeline: str) -> None:
         self.inputs: list[Input] = []
+        self.name_fields: list[str] = []
+        """Of each input, where its name stands."""
+
         self._pipeline = pipeline
 
-    def read(self, spec: InputSpec, field: str) -> int | Combination:
-        """The number of an input, or a combination of several."""
+    def read(
+        self, spec: InputSpec, field: str, within: frozenset[How] = frozenset()
+    ) -> int | Combination:
+        """The number of an input, or a combination of several; within combinations of kinds."""
         kinds = [kind for kind in InputSpec.__struct_fields__ if getattr(spec, kind) is not None]
         if len(kinds) != 1:
             given = " and ".join(kinds) or "none"
@@ -138,19 +151,22 @@ class _Reader:
             )
         where = f"{field}.{kinds[0]}"
         if spec.pfs is not None:
+            _check_combined(spec.pfs, within, where)
             return self._add(_pfs(spec.pfs, where), where)
         if spec.cron is not None:
             return self._add(self._cron(spec.cron, where), where)
-        return self._combination(How(kinds[0]), getattr(spec, kinds[0]), where)
+        return self._combination(How(kinds[0]), getattr(spec, kinds[0]), where, within)
 
-    def _combination(self, how: How, parts: Sequence[InputSpec], field: str) -> Combination:
+    def _combination(
+        self, how: How, parts: Sequence[InputSpec], field: str, within: frozenset[How]
+    ) -> Combination:
         if not parts:
             raise InvalidSpecError("at least one input is needed", field=field)
         read: list[int | Combination] = []
         names: set[str] = set()
         for number, part in enumerate(parts):
             where, before = f"{field}[{number}]", len(self.inputs)
-            read.append(self.read(part, where))
+            read.append(self.read(part, where, within | {how}))
             below = self.inputs[before:]
             self._check_keys(how, below, where)
             if how != How.UNION:
@@ -175,6 +191,7 @@ class _Reader:
     def _add(self, item: Input, field: str) -> int:
         _check_free(item.name, f"{field}.name")
         self.inputs.append(item)
+        self.name_fields.append(f"{field}.name")
         return len(self.inputs) - 1
 
     def _cron(self, spec: CronInput, field: str) -> Input:
@@ -183,6 +200,17 @@ class _Reader:
         _check_schedule(spec.spec, f"{field}.spec")
         cron = Cron(spec.spec, _time_ns(spec.start, f"{field}.start"), overwrite=spec.overwrite)
         return Input(name=name, repo=repo, branch="master", glob="/*", cron=cron)
+
+
+def _check_combined(spec: PfsInput, within: frozenset[How], field: str) -> None:
+    """Refuse what would mean nothing where the input stands."""
+    for key, how in (("join_on", How.JOIN), ("outer_join", How.JOIN), ("group_by", How.GROUP)):
+        if getattr(spec, key) and how not in within:
+            raise InvalidSpecError(
+                f"it means nothing outside of a {how}",
+                field=f"{field}.{key}",
+                hint=f'write "input": {{"{how}": [{{"pfs": …}}, …]}}, or leave it out',
+            )
 
 
 def _pfs(spec: PfsInput, field: str) -> Input:
@@ -263,5 +291,22 @@ def _time_ns(text: str, field: str) -> int:
 def _check_free(name: str, field: str) -> None:
     if name in _RESERVED:
         raise InvalidSpecError(
-            f"/pfs/{name} means something else: an input cannot be called so", field=field
+            f"/pfs/{name} means something else: an input cannot be called so",
+            field=field,
+            hint=_OTHER_NAME,
         )
+
+
+def _check_variables(inputs: Sequence[tuple[Input, str]]) -> None:
+    """Refuse names by which inputs would have variables that mean something else."""
+    variables = of_inputs(item.name for item, _ in inputs)
+    for item, field in inputs:
+        why = meaning_of(item.name)
+        if not why and variables[item.name] != item.name:
+            why = f"it tells the commit of input {variables[item.name]}"
+        if why:
+            raise InvalidSpecError(
+                f"an input called {item.name} would have that variable, and {why}",
+                field=field,
+                hint=_OTHER_NAME,
+            )

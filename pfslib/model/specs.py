@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec.inspect import LiteralType, StructType, UnionType, type_info
 
-from pfslib.model.durations import bytes_of, seconds_of
 from pfslib.model.errors import InvalidSpecError, near_miss
 from pfslib.model.spec_form import (
     NOTED,
@@ -24,13 +24,13 @@ from pfslib.model.spec_form import (
     SpecPart,
 )
 from pfslib.model.spec_inputs import checked_name, inputs_of
-from pfslib.model.work import Merge, Pipeline, Transform
+from pfslib.model.spec_numbers import duration_of, in_range
+from pfslib.model.spec_transform import transform_of
+from pfslib.model.work import Merge, Pipeline
 
 SPEC_BYTES_MAX: Final = 1 << 20
 TRIES_MAX: Final = 1000
 PARALLELISM_MAX: Final = 1000
-DURATION_MAX_S: Final = 366 * 24 * 3600
-CPU_MAX: Final = 4096
 _DEPTH_MAX: Final = 32
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _FREE: Final = frozenset({"env", "transform.env"})
@@ -74,13 +74,13 @@ def pipeline_of(document: object) -> Pipeline:
     is_old = spec.inputs is not None
     return Pipeline(
         name=name,
-        transform=_transform(spec),
+        transform=transform_of(spec, inputs),
         inputs=inputs,
         combined=combined,
         parallelism=_parallelism(spec.parallelism_spec),
-        datum_tries=int(_in_range(spec.datum_tries, 1, TRIES_MAX, "datum_tries")),
-        datum_timeout_s=_duration(spec.datum_timeout, "datum_timeout"),
-        job_timeout_s=_duration(spec.job_timeout, "job_timeout"),
+        datum_tries=int(in_range(spec.datum_tries, 1, TRIES_MAX, "datum_tries")),
+        datum_timeout_s=duration_of(spec.datum_timeout, "datum_timeout"),
+        job_timeout_s=duration_of(spec.job_timeout, "job_timeout"),
         output_branch=_output_branch(spec),
         output_merge=_merge(spec),
         every_commit=is_old,
@@ -175,10 +175,12 @@ def _known_fields(value: object, path: str, notes: list[str], depth: int) -> Any
     for given, below in value.items():
         key = given if given == "URL" else _CAMEL.sub(r"_\1", str(given)).lower()
         where = f"{path}.{given}" if path else str(given)
-        if key in REFUSED:
+        if key in REFUSED and below is not None and below is not False:
             raise InvalidSpecError(REFUSED[key], field=where)
         if key in found:
             raise InvalidSpecError("the field is given twice", field=where)
+        if key in REFUSED:
+            continue  # it asks for nothing
         if key in NOTED:
             notes.append(f"{where} means nothing on one machine, and is passed over")
         else:
@@ -195,7 +197,9 @@ def _convert(document: Mapping[str, object]) -> PipelineSpec:
     except msgspec.ValidationError as error:
         why, _, where = str(error).partition(" - at `")
         field = where.rstrip("`").removeprefix("$").removeprefix(".")
-        raise InvalidSpecError(_plainly(why), field=field, hint=_near_fields(why)) from error
+        raise InvalidSpecError(
+            _plainly(why), field=field, hint=_near_fields(why) or _allowed(field)
+        ) from error
 
 
 def _plainly(why: str) -> str:
@@ -213,74 +217,37 @@ def _near_fields(why: str) -> str:
     return near_miss(unknown, known) or "`pfs schema pipeline` prints all fields"
 
 
+def _allowed(field: str) -> str:
+    """The words that a field may hold, as a hint; empty if it may hold others."""
+    name = field.rpartition(".")[2]
+    specs = map(type_info, SpecPart.__subclasses__())
+    parts = (part for spec in specs if isinstance(spec, StructType) for part in spec.fields)
+    kinds = [part.type for part in parts if part.encode_name == name]
+    kinds += [inner for kind in kinds if isinstance(kind, UnionType) for inner in kind.types]
+    words = [word for kind in kinds if isinstance(kind, LiteralType) for word in kind.values]
+    return f"one of: {', '.join(map(str, filter(None, words)))}" if words else ""
+
+
 # --- fields ----------------------------------------------------------------------------------
 
 
-def _transform(spec: PipelineSpec) -> Transform:
-    transform = spec.transform
-    if not transform.cmd:
-        raise InvalidSpecError(
-            "a command is needed", field="transform.cmd", hint='for instance "cmd": ["sh"]'
-        )
-    for field in ("cmd", "err_cmd"):
-        command = getattr(transform, field)
-        if command and not command[0]:
-            raise InvalidSpecError("the name of a program is needed", field=f"transform.{field}[0]")
-    for number, code in enumerate(transform.accept_return_code):
-        _in_range(code, 0, 255, f"transform.accept_return_code[{number}]")
-    for variable in transform.env:
-        if not variable or "=" in variable:
-            raise InvalidSpecError(f"{variable!r} is no name of a variable", field="transform.env")
-    limits = spec.resource_limits
-    return Transform(
-        cmd=tuple(transform.cmd),
-        image=_image(transform.image),
-        stdin=tuple(transform.stdin),
-        env=tuple(sorted(transform.env.items())),
-        accept_return_code=tuple(transform.accept_return_code),
-        working_dir=_absolute(transform.working_dir),
-        user=transform.user,
-        err_cmd=tuple(transform.err_cmd),
-        err_stdin=tuple(transform.err_stdin),
-        network=transform.network != "none",
-        cpu_limit=_in_range(limits.cpu, 0, CPU_MAX, "resource_limits.cpu"),
-        memory_limit=_size(limits.memory, "resource_limits.memory"),
-    )
-
-
-_IMAGE: Final = re.compile(
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/)?"
-    r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
-_IMAGE_ID: Final = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}")
-
-
-def _image(image: str) -> str:
-    """A name that an engine would take: what it would refuse later is refused now."""
-    if image and not (_IMAGE.fullmatch(image) or _IMAGE_ID.fullmatch(image)):
-        raise InvalidSpecError(
-            f"{image!r} is no name of an image",
-            field="transform.image",
-            hint="such as python:3.12, or registry/name:tag; names are in lower case",
-        )
-    return image
-
-
-def _absolute(path: str) -> str:
-    if path and not path.startswith("/"):
-        raise InvalidSpecError("an absolute path is needed", field="transform.working_dir")
-    return path
-
-
 def _parallelism(spec: ParallelismSpec) -> int:
-    _in_range(spec.constant, 0, PARALLELISM_MAX, "parallelism_spec.constant")
-    _in_range(spec.coefficient, 0, PARALLELISM_MAX, "parallelism_spec.coefficient")
+    for key, other in (("constant", "coefficient"), ("coefficient", "constant")):
+        if getattr(spec, key) and (getattr(spec, other) or spec.strategy == other.upper()):
+            raise InvalidSpecError(
+                f"it does not go with {other}", field=f"parallelism_spec.{key}", hint="give one"
+            )
+    in_range(spec.constant, 0, PARALLELISM_MAX, "parallelism_spec.constant")
+    in_range(spec.coefficient, 0, PARALLELISM_MAX, "parallelism_spec.coefficient")
     # One machine is one node: a coefficient of containers per node is a constant.
     return max(spec.constant or int(spec.coefficient), 1)
 
 
 def _merge(spec: PipelineSpec) -> str:
+    if spec.transform.overwrite and spec.output_merge not in {"", Merge.OVERWRITE}:
+        raise InvalidSpecError(
+            f"output_merge says {spec.output_merge}: give one", field="transform.overwrite"
+        )
     if spec.output_merge:
         return spec.output_merge
     if spec.transform.overwrite:
@@ -305,29 +272,3 @@ def _egress(spec: EgressSpec | None) -> str:
             hint="write file:///directory",
         )
     return path
-
-
-def _in_range(number: float, low: int, high: int, field: str) -> float:
-    if not low <= number <= high:
-        raise InvalidSpecError(f"{number} is not between {low} and {high}", field=field)
-    return number
-
-
-def _size(text: str, field: str) -> int:
-    try:
-        return bytes_of(text) if text else 0
-    except ValueError as error:
-        raise InvalidSpecError(str(error), field=field) from None
-
-
-def _duration(text: str, field: str) -> float:
-    """Seconds; 0 for none."""
-    if not text.strip():
-        return 0.0
-    try:
-        seconds = seconds_of(text)
-    except ValueError as error:
-        raise InvalidSpecError(str(error), field=field) from None
-    if seconds > DURATION_MAX_S:
-        raise InvalidSpecError(f"{text!r} is longer than a year", field=field)
-    return seconds

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pfslib.model.paths import to_text
+from pfslib.model.variable_names import meaning_of
 from pfslib.model.work import Job, Pipeline
 from pfslib.pipelines.datums import Datum
 
@@ -36,7 +37,11 @@ def variables_of(job: Job, pipeline: Pipeline, datum: Datum, key: bytes) -> dict
         if item.grouped:
             found[f"PACH_DATUM_{item.name}_GROUP_BY"] = item.grouped
     paths = _paths_by_input(datum)
-    found |= {name: "\n".join(map(to_text, below)) for name, below in _bounded(paths).items()}
+    found |= {
+        name: "\n".join(map(to_text, below))
+        for name, below in _bounded(paths).items()
+        if not meaning_of(name)  # specs of older stores may have such inputs
+    }
     found |= {f"PACH_DATUM_{name}_PATHS": f"/pfs/{LISTS}/{name}" for name in _listed(paths)}
     # Last, for a repo called "output" has a variable of the same name as one of these.
     found |= {

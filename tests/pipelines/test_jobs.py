@@ -422,9 +422,11 @@ def test_an_accepted_code_excuses_no_timeout(store: Store, run: Run) -> None:
     assert "timed out" in job.reason
 
 
-def test_an_input_named_like_a_variable_of_the_system(store: Store, run: Run) -> None:
+def test_a_repo_named_like_a_variable_of_the_system(store: Store, run: Run) -> None:
     store.create_repo("PATH")
-    store.create_pipeline(shell_spec("p", "PATH", "cat /pfs/PATH/a > /pfs/out/a"))
+    store.create_pipeline(
+        shell_spec("p", "PATH", "cat /pfs/data/a > /pfs/out/a", pfs={"name": "data"})
+    )
     commit_files(store, "PATH", {"/a": "a"})
     (job,) = run()
     assert job.state == JobState.SUCCESS

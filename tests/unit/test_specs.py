@@ -33,6 +33,10 @@ def spec(**changes: Any) -> dict[str, Any]:
     return {**base, **changes}
 
 
+def lone(**more: Any) -> dict[str, Any]:
+    return {"pfs": {"repo": "r", "glob": "/(*)", **more}}
+
+
 def test_the_posts_own_file() -> None:
     (pipeline,) = parse_specs(POST.read_text())
     assert pipeline.name == "stats"
@@ -114,12 +118,67 @@ def test_a_caret_shows_where_it_is_not_json() -> None:
         ({"output_merge": "maybe"}, "output_merge"),
         ({"egress": {}}, "egress"),
         ({"inptu": {}}, ""),
+        ({"reprocess_spec": "never"}, "reprocess_spec"),
+        ({"input": lone(join_on="$1")}, "input.pfs.join_on"),
+        ({"input": lone(outer_join=True)}, "input.pfs.outer_join"),
+        ({"input": lone(group_by="$1")}, "input.pfs.group_by"),
+        ({"input": {"cross": [lone(join_on="$1")]}}, "input.cross[0].pfs.join_on"),
+        (
+            {"input": {"join": [lone(join_on="$1", group_by="$1")]}},
+            "input.join[0].pfs.group_by",
+        ),
+        ({"input": lone(name="PATH")}, "input.pfs.name"),
+        ({"input": lone(name="HOME")}, "input.pfs.name"),
+        ({"input": lone(name="LD_PRELOAD")}, "input.pfs.name"),
+        ({"input": lone(name="PYTHONPATH")}, "input.pfs.name"),
+        ({"input": lone(name="PACH_JOB_ID")}, "input.pfs.name"),
+        ({"input": lone(name="r") | {"pfs": {"repo": "LC_ALL", "glob": "/"}}}, "input.pfs.name"),
+        ({"input": {"cross": [lone(), lone(name="r_COMMIT")]}}, "input.cross[1].pfs.name"),
+        ({"input": None, "inputs": [{"repo": {"name": "PATH"}}]}, "inputs[0].repo.name"),
+        ({"transform": {"cmd": ["sh"], "env": {"A B": "x"}}}, "transform.env"),
+        ({"transform": {"cmd": ["sh"], "env": {"": "x"}}}, "transform.env"),
+        ({"transform": {"cmd": ["sh"], "env": {"A\n": "x"}}}, "transform.env"),
+        ({"transform": {"cmd": ["sh"], "env": {"PACH_JOB_ID": "x"}}}, "transform.env.PACH_JOB_ID"),
+        ({"transform": {"cmd": ["sh"], "env": {"r": "x"}}}, "transform.env.r"),
+        ({"transform": {"cmd": ["sh"], "env": {"r_COMMIT": "x"}}}, "transform.env.r_COMMIT"),
+        ({"transform": {"cmd": ["sh"], "env": {"A": "x" * 200_000}}}, "transform.env.A"),
+        ({"transform": {"cmd": ["sh", "x" * 200_000]}}, "transform.cmd[1]"),
+        ({"transform": {"cmd": ["sh", *["x" * 99_000] * 11]}}, "transform.cmd[11]"),
+        ({"transform": {"cmd": ["sh"], "err_stdin": ["true"]}}, "transform.err_stdin"),
+        ({"transform": {"cmd": ["sh"], "user": "-v/:/host"}}, "transform.user"),
+        (
+            {"transform": {"cmd": ["sh"], "overwrite": True}, "output_merge": "append"},
+            "transform.overwrite",
+        ),
+        ({"parallelism_spec": {"constant": 2, "coefficient": 2}}, "parallelism_spec.constant"),
+        (
+            {"parallelism_spec": {"strategy": "CONSTANT", "coefficient": 2}},
+            "parallelism_spec.coefficient",
+        ),
+        ({"resource_limits": {"memory": "1"}}, "resource_limits.memory"),
+        ({"resource_limits": {"cpu": 0.001}}, "resource_limits.cpu"),
+        ({"resource_limits": {"gpu": {"number": 1}}}, "resource_limits.gpu"),
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidSpecError) as caught:
         pipeline_of(spec(**changes))
     assert field in caught.value.field
+    assert caught.value.message
+
+
+def test_the_words_of_a_field_are_told() -> None:
+    for changes, words in (
+        ({"reprocess_spec": "never"}, "every_job, until_success"),
+        ({"output_merge": "maybe"}, "append, refuse, overwrite"),
+        ({"transform": {"cmd": ["sh"], "network": "host"}}, "bridge, none"),
+        ({"parallelism_spec": {"strategy": "MANY"}}, "CONSTANT, COEFFICIENT"),
+    ):
+        with pytest.raises(InvalidSpecError) as caught:
+            pipeline_of(spec(**changes))
+        assert sorted(words.split(", ")) == sorted(
+            caught.value.hint.removeprefix("one of: ").split(", ")
+        )
 
 
 @pytest.mark.parametrize(
