@@ -197,7 +197,8 @@ class DatumRun:
         accepted = {0, *self._pipeline.transform.accept_return_code}
         if outcome.exit_code in accepted and not outcome.reason:
             return ""
-        return _shortened(outcome.reason) or f"the command exited with code {outcome.exit_code}"
+        reason = outcome.reason or f"the command exited with code {outcome.exit_code}"
+        return _shortened(f"{reason}; {outcome.remark}" if outcome.remark else reason)
 
     # --- after ---------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -37,7 +38,7 @@ from pfslib.pipelines.docker_engine import (
 from pfslib.pipelines.docker_outcome import outcome
 from pfslib.pipelines.docker_stream import AttachedStream
 from pfslib.pipelines.docker_worker import CONTROL, LOOP, ControlDirectory, Ended, Grafter, Worker
-from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome
+from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome, out_of_memory
 
 _logger = logging.getLogger(__name__)
 
@@ -123,6 +124,9 @@ class DockerSession:
         config = image["Config"]
         self._image_user: str = confinement.user or config.get("User") or ""
         self._image_cmd = tuple((config.get("Entrypoint") or []) + (config.get("Cmd") or []))
+        # The engine refuses more than the machine has.
+        processors = min(confinement.cpu_limit, os.cpu_count() or 1)
+        self._nano_cpus = round(processors * 1e9)
         self._scratch = scratch.absolute()
         self._label, self._labels = docker_owner.new_session()
         self._state = threading.Condition()  # of what follows
@@ -155,6 +159,9 @@ class DockerSession:
             else:
                 end = self._run_alone(attempt, log, deadline)
             seconds = time.monotonic() - started
+            if end is Ended.BY_HUNGER:
+                killed = Outcome(exit_code=128 + signal.SIGKILL, seconds=seconds)
+                return out_of_memory(killed, self._confinement)
             return outcome(attempt, end, seconds=seconds, log=log, begin=begin)
 
     def close(self) -> None:
@@ -231,7 +238,7 @@ class DockerSession:
                 network_mode=None if self._confinement.network else "none",
                 mem_limit=self._confinement.memory_limit or None,
                 memswap_limit=self._confinement.memory_limit or None,
-                nano_cpus=round(self._confinement.cpu_limit * 1e9) or None,
+                nano_cpus=self._nano_cpus or None,
             ),
             **settings,
         )
@@ -299,7 +306,7 @@ class DockerSession:
                 in_time = stream.pump(deadline)
                 code = self._exit_code(container, deadline) if in_time else None
                 if code is not None:
-                    return code
+                    return Ended.BY_HUNGER if code and self._lacked_memory(container) else code
                 with contextlib.suppress(docker.errors.APIError):  # it has ended meanwhile
                     self._client.kill(container)
                 stream.pump(None)
@@ -317,6 +324,9 @@ class DockerSession:
         finally:
             attached._response.close()  # noqa: SLF001
             connection.close()
+
+    def _lacked_memory(self, container: str) -> bool:
+        return bool(self._client.inspect_container(container)["State"]["OOMKilled"])
 
     def _exit_code(self, container: str, deadline: float | None) -> int | None:
         """Wait for the end, which comes later than that of the output if the command closed it."""

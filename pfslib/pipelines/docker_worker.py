@@ -27,6 +27,7 @@ from pathlib import Path
 
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines.bare_process import BareProcess
+from pfslib.pipelines.control_groups import lacked_memory
 from pfslib.pipelines.docker_stream import write_all
 from pfslib.pipelines.runner import Attempt
 
@@ -63,6 +64,9 @@ class Ended(enum.Enum):
     BY_DEADLINE = enum.auto()
     BY_DEATH = enum.auto()
     """Its container was killed: from outside, by the attempt itself, or for lack of memory."""
+
+    BY_HUNGER = enum.auto()
+    """The kernel killed some of it for lack of memory."""
 
 
 class Grafter:
@@ -149,6 +153,7 @@ class Worker:
         grafter: Grafter,
         held: contextlib.ExitStack,
     ) -> None:
+        self._pid = pid
         self._control = control
         self._grafter = grafter
         self._heard = bytearray()
@@ -199,7 +204,7 @@ class Worker:
                 first, _, code = line.partition(b" ")
                 if first == word.encode():
                     self._grafter.take_away(self._namespace)
-                    return int(code)
+                    return Ended.BY_HUNGER if int(code) and lacked_memory(self._pid) else int(code)
             self.kill()
             return line
         finally:

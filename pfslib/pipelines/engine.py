@@ -125,8 +125,6 @@ class Engine:
                 self._tell_unable(pipeline, error)
 
     def _workshop(self) -> Workshop:
-        if self._show is None:
-            return Workshop(self._store_dir, self._choose_runner, self._owner)
         return Workshop(self._store_dir, self._choose_runner, self._owner, self._show)
 
     def _step(self, workshop: Workshop) -> Job | None:

@@ -68,8 +68,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     """Empty after an ordinary exit, else one sentence: time-out, signal, command not found."""
 
+    remark: str = ""
+    """What may be behind an exit code that is not 0; no failure by itself."""
+
     seconds: float = 0.0
     """Wall time from start to exit."""
+
+
+def out_of_memory(outcome: Outcome, confinement: Confinement) -> Outcome:
+    """An outcome whose reason was that the attempt had all the memory it may have."""
+    limit = confinement.memory_limit
+    reason = f"out of memory: its processes may have {limit >> 20} MiB together"
+    return msgspec.structs.replace(outcome, reason=reason)
 
 
 class Session(Protocol):

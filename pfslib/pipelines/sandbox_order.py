@@ -3,6 +3,7 @@
 An order is marshalled into a memory file, whose descriptor travels with three others over the
 control socket: standard input, the pipe for the command's output, and the attempt's own *line*, a
 stream socket. Answers come back along the line, one per text line, a word and what belongs to it.
+A message without descriptors names control groups that the zygote itself is to join, a line each.
 Whatever happens on the owner's end of the line, the end of the owner included, means: kill it.
 """
 
@@ -42,6 +43,12 @@ class Order(TypedDict):
     working_dir: str
     network: bool
     """Whether the command shares the host's network, or has none."""
+
+    user: list[int]
+    """Numbers of the user and the group that it runs as; empty for those of the session."""
+
+    groups: list[str]
+    """Files of control groups, to which a process writes 0 to join them."""
 
     memory: int
     """Bytes of address space that each of its processes may have; 0 for no limit."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _TAME = MS_NOSUID | MS_NODEV
 _ROOT_SIZE = "64m"
+_GROUPS = "/sys/fs/cgroup"
 _NOT_LAID_OVER = frozenset({"pfs", "proc", "sys", "dev"})
 
 
@@ -51,6 +52,8 @@ def enter(view: View) -> None:
     # The new root stands somewhere in the tree that is bound into it: this ends the recursion.
     mount(None, root, None, MS_UNBINDABLE)
     _mirror("/", root)
+    if os.path.isdir(root + _GROUPS):  # to be read, as in a container: not to lift one's limits
+        bind(_GROUPS, root + _GROUPS, MS_RDONLY | _TAME)
     if view["image"]:
         _lay_over(view["image"], "", root)
     _give_data(root, view["inputs"], view["out"])

@@ -21,12 +21,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
+import msgspec
+
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines.bare_process import BareProcess
 from pfslib.pipelines.bounded_log import BoundedLog
-from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome
+from pfslib.pipelines.control_groups import ControlGroups, Group, Limits
+from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome, out_of_memory
 from pfslib.pipelines.sandbox_attempt import Conversation, judge, memory_file, zygote_gone
 from pfslib.pipelines.sandbox_order import Order, View
+from pfslib.pipelines.sandbox_user import User, user_of
 
 _CONTAINER_ENGINES = (
     "/run/docker.sock",
@@ -72,11 +76,6 @@ class SandboxRunner:
         Raises:
             RunnerError: The kernel does not allow it, or the image does not go with the host.
         """
-        if confinement.user:
-            raise RunnerError(
-                f"the local sandbox runs commands as you, not as {confinement.user}",
-                hint="leave `transform.user` out, or run in containers: --runner docker",
-            )
         overlay = self._overlays.get(image) if image is not None else None
         return SandboxSession(
             image=str(overlay.resolve()) if overlay else "",
@@ -84,6 +83,7 @@ class SandboxRunner:
             hidden=[*self._hidden, scratch],
             scratch=scratch,
             confinement=confinement,
+            user=user_of(confinement.user) if confinement.user else None,
         )
 
 
@@ -108,8 +108,10 @@ class SandboxSession:
         hidden: Sequence[Path],
         scratch: Path,
         confinement: Confinement,
+        user: User | None,
     ) -> None:
         self._confinement = confinement
+        self._user = user if user and user[:2] != (os.geteuid(), os.getegid()) else None
         self.image_digest = image_digest
         self._image = image
         # Real, for a symbolic link on the way could lead past the cover; and each of them once.
@@ -117,8 +119,13 @@ class SandboxSession:
         with contextlib.ExitStack() as made:
             self._root = Path(tempfile.mkdtemp(prefix="root-", dir=scratch.absolute()))
             made.callback(self._root.rmdir)
+            limits = Limits(confinement.memory_limit, confinement.cpu_limit)
+            self._control_groups = ControlGroups(limits)
+            made.callback(self._control_groups.close)
             self._guard = _start_guard()
             made.callback(self._guard.end)
+            if self._control_groups.shared is not None and self._control_groups.shared.doors:
+                self._join(self._control_groups.shared.doors)
             self._rehearse()
             self._made = made.pop_all()
 
@@ -130,18 +137,24 @@ class SandboxSession:
         """
         if not attempt.cmd:
             return Outcome(exit_code=127, reason="there is no command to run")
-        order = self._order(
-            self._view(attempt.inputs, str(attempt.out.absolute())),
-            list(attempt.cmd),
-            _base_environment() | dict(attempt.env),
-            attempt.working_dir or "/",
-        )
-        started = time.monotonic()
-        deadline = None if attempt.timeout_s is None else started + attempt.timeout_s
-        with _runner_errors(), BoundedLog(attempt.log) as log:
+        with (
+            _runner_errors(),
+            BoundedLog(attempt.log) as log,
+            self._control_groups.group() as group,
+        ):
+            order = self._order(
+                self._view(attempt.inputs, str(attempt.out.absolute())),
+                list(attempt.cmd),
+                self._base_environment() | dict(attempt.env),
+                attempt.working_dir or "/",
+                group,
+            )
+            self._give(attempt.out)
+            started = time.monotonic()
+            deadline = None if attempt.timeout_s is None else started + attempt.timeout_s
             answers = self._carry_out(order, attempt.stdin, log, deadline)
             seconds = time.monotonic() - started
-            outcome = judge(answers, attempt, seconds)
+            outcome = self._explained(judge(answers, attempt, seconds), group)
             if "no-exec" in answers or "no-directory" in answers:
                 log.write(f"{outcome.reason}\n".encode(errors="surrogateescape"))
         return outcome
@@ -170,21 +183,57 @@ class SandboxSession:
             hidden=self._hidden,
         )
 
-    def _order(self, view: View, cmd: list[str], env: dict[str, str], working_dir: str) -> Order:
+    def _order(
+        self, view: View, cmd: list[str], env: dict[str, str], working_dir: str, group: Group
+    ) -> Order:
         return Order(
             view=view,
             cmd=cmd,
             env=env,
             working_dir=working_dir,
             network=self._confinement.network,
-            memory=self._confinement.memory_limit,
+            user=[self._user.user, self._user.group] if self._user else [],
+            groups=group.doors,
+            memory=self._address_space,
             processors=math.ceil(self._confinement.cpu_limit),
         )
 
+    @property
+    def _address_space(self) -> int:
+        """What each process may have where memory cannot be limited for all of them together."""
+        return 0 if self._control_groups.memory else self._confinement.memory_limit
+
+    def _explained(self, outcome: Outcome, group: Group) -> Outcome:
+        """An outcome that says when memory was the reason, or may have been."""
+        if not outcome.exit_code or not self._confinement.memory_limit:
+            return outcome
+        if group.lacked_memory:
+            return out_of_memory(outcome, self._confinement)
+        if self._address_space:
+            limit = f"{self._address_space >> 20} MiB"
+            remark = f"each of its processes may have {limit} of address space"
+            return msgspec.structs.replace(outcome, remark=remark)
+        return outcome
+
+    def _give(self, *things: Path | int) -> None:
+        """Make files the command's own, if it runs as somebody else."""
+        if self._user is not None:
+            for thing in things:
+                os.chown(thing, self._user.user, self._user.group)
+
+    def _base_environment(self) -> dict[str, str]:
+        """What a command finds when its attempt does not say otherwise: no secrets of the owner."""
+        home = os.environ.get("HOME", "/") if self._user is None else self._user.home
+        path = os.environ.get("PATH", os.defpath)
+        return {"PATH": path, "HOME": home, "LANG": "C.UTF-8"}
+
     def _rehearse(self) -> None:
         """Build a view for nobody, so that what is not allowed here is said before any datum."""
-        order = self._order(self._view({}, ""), [], {}, "/")
-        with Path(os.devnull).open("ab", buffering=0) as log:
+        with (
+            Path(os.devnull).open("ab", buffering=0) as log,
+            self._control_groups.group() as group,
+        ):
+            order = self._order(self._view({}, ""), [], {}, "/", group)
             try:
                 answers = self._carry_out(order, b"", log, None)
             except RunnerError as error:
@@ -200,6 +249,7 @@ class SandboxSession:
             ours.enter_context(line)
             theirs.enter_context(their_line)
             output, their_output = os.pipe()
+            self._give(their_output)  # for those that open /dev/stdout
             ours.callback(os.close, output)
             theirs.callback(os.close, their_output)
             order_file = memory_file(marshal.dumps(cast("dict[str, Any]", order)))
@@ -209,6 +259,10 @@ class SandboxSession:
             self._send([order_file, stdin_file, their_output, their_line.fileno()])
             theirs.close()
             return Conversation(line, output, log).until_reaped(deadline)
+
+    def _join(self, doors: Sequence[str]) -> None:
+        with self._guard.lock, contextlib.suppress(OSError):  # the rehearsal will tell
+            self._guard.control.send("\n".join(doors).encode())
 
     def _send(self, descriptors: list[int]) -> None:
         with self._guard.lock:
@@ -226,15 +280,6 @@ def _start_guard() -> BareProcess:
         return BareProcess("pfslib.pipelines.sandbox_zygote")
     except OSError as error:
         raise _not_here(str(error)) from error
-
-
-def _base_environment() -> dict[str, str]:
-    """What a command finds when its attempt does not say otherwise: never the owner's secrets."""
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": os.environ.get("HOME", "/"),
-        "LANG": "C.UTF-8",
-    }
 
 
 def _engine_sockets() -> Iterable[str]:

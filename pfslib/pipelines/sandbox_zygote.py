@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from pfslib.pipelines.sandbox_order import Order
 
+_MESSAGE_BYTES = 1 << 16
 _HANG_UP = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
@@ -152,9 +153,14 @@ class _Zygote:
         line.close()
 
     def _receive(self) -> None:
-        order, received, _, _ = socket.recv_fds(self._control, 1, 4)
-        if not order:
+        message, received, _, _ = socket.recv_fds(self._control, _MESSAGE_BYTES, 4)
+        if not message:
             os._exit(0)
+        if not received:  # control groups to join, with all that is forked from here on
+            for door in os.fsdecode(message).splitlines():
+                with contextlib.suppress(OSError):
+                    _write(door, "0")
+            return
         for descriptor in received:  # recv_fds overlooks MSG_CMSG_CLOEXEC
             os.set_inheritable(descriptor, False)  # noqa: FBT003 - its signature
         line = socket.socket(fileno=received[3])
@@ -206,8 +212,12 @@ def _run_as_init(received: list[int], line: socket.socket) -> NoReturn:
     try:
         with open(order_file, "rb", buffering=0, closefd=False) as file:
             order: Order = marshal.loads(file.read())  # noqa: S302 - from the owner
+        for door in order["groups"]:
+            _write(door, "0")
         unshare(CLONE_NEWNS | CLONE_NEWIPC | (0 if order["network"] else CLONE_NEWNET))
         sandbox_root.enter(order["view"])
+        if order["user"]:
+            _become(*order["user"])
         for answer in _carry_out(order, stdin, output):
             _answer(line, answer)
     except OSError as error:
@@ -216,6 +226,14 @@ def _run_as_init(received: list[int], line: socket.socket) -> NoReturn:
         _answer(line, f"failed {error!r}")
     finally:
         os._exit(0)
+
+
+def _become(user: int, group: int) -> None:
+    """Be another user from here on; this process, too, which has nothing left to do as root."""
+    os.setgroups([])
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
+    shield_from_children()
 
 
 def _carry_out(order: Order, stdin: int, output: int) -> Iterator[str]:

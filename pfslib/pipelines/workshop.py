@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,12 +14,15 @@ from pfslib.kv.process import is_alive
 from pfslib.kv.store_files import make_store_folder
 from pfslib.model.errors import MountError
 from pfslib.model.work import Pipeline
+from pfslib.mounts.mountinfo import find_mount
 from pfslib.mounts.mountinfo import is_alive as is_mount_alive
 from pfslib.mounts.mounting import Mounted, mount
+from pfslib.mounts.unmounting import detach
 from pfslib.pipelines.clearing import clear_away
 from pfslib.pipelines.runner import Confinement, Runner, Session
 
 SCRATCH = "scratch"
+_TREES = "trees"
 
 ChooseRunner = Callable[[Pipeline, Path], Runner]
 """Gives the runner of a pipeline; the path is where every tree of the store is mounted by key."""
@@ -49,8 +53,16 @@ class ShownTrees(Protocol):
 class _MountedTrees:
     """They are mounted."""
 
-    def __init__(self, store_dir: Path) -> None:
-        self._mounted: Mounted = mount(store_dir, "roots", None, fsname=f"pfs:{store_dir}")
+    def __init__(self, store_dir: Path, scratch: Path) -> None:
+        # Root's commands may run as somebody else, who has to read this; from outside, nobody gets
+        # there through the directories above.
+        others = os.geteuid() == 0
+        place = scratch / _TREES if others else None
+        if place is not None:
+            place.mkdir(exist_ok=True)
+        self._mounted: Mounted = mount(
+            store_dir, "roots", place, fsname=f"pfs:{store_dir}", allow_other=others
+        )
         self.path = self._mounted.path
 
     @property
@@ -69,7 +81,7 @@ class Workshop:
         store_dir: Path,
         choose_runner: ChooseRunner,
         owner: str,
-        show: Callable[[Path], ShownTrees] = _MountedTrees,
+        show: Callable[[Path], ShownTrees] | None = None,
     ) -> None:
         self._show = show
         self._store_dir = store_dir
@@ -138,7 +150,10 @@ class Workshop:
     def trees(self) -> ShownTrees:
         """Every tree of the store, from the first use on."""
         if self._shown is None:
-            self._shown = self._show(self._store_dir)
+            if self._show is None:
+                self._shown = _MountedTrees(self._store_dir, self.scratch)
+            else:
+                self._shown = self._show(self._store_dir)
         return self._shown
 
 
@@ -151,4 +166,8 @@ def _sweep(scratch: Path) -> None:
     """Remove what dead processes left behind."""
     for folder in scratch.iterdir():
         if is_alive(folder.name.partition("~")[0]) is False:
+            left = find_mount(folder / _TREES)
+            if left is not None:  # its server is about to notice
+                with suppress(MountError):
+                    detach(left, lazy=True)
             clear_away(folder)

@@ -21,6 +21,7 @@ The image, or the host when there is none, must have a POSIX shell and the usual
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,7 @@ from pathlib import Path
 import pytest
 
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines.runner import Attempt, Outcome, Runner, Session
+from pfslib.pipelines.runner import Attempt, Confinement, Outcome, Runner, Session
 from pfslib.testing.runner_workbench import (
     Workbench,
     mounts_below,
@@ -292,6 +293,46 @@ class RunnerContract:
         ran = workbench.sh(f"setsid sleep {mark} & sleep 0.1; echo done")
         assert (ran.outcome.exit_code, ran.log) == (0, "done\n")
         assert processes_with(mark) == []
+
+    # --- what it may use ---------------------------------------------------------------------
+
+    def test_too_little_memory_is_named(
+        self, runner: Runner, image: str | None, tmp_path: Path
+    ) -> None:
+        confined = Confinement(memory_limit=64 * _MIB)
+        with runner.session(image, scratch=tmp_path, confinement=confined) as session:
+            workbench = Workbench(session, tmp_path)
+            outcome = workbench.sh("x=x; while :; do x=$x$x; done", timeout_s=20.0).outcome
+            assert outcome.exit_code != 0
+            # One that cannot limit it for all processes together cannot be sure of the reason.
+            assert "out of memory" in outcome.reason or "64 MiB" in outcome.remark
+            assert workbench.sh("echo enough").log == "enough\n"
+
+    def test_more_processors_than_there_are_may_be_had(
+        self, runner: Runner, image: str | None, tmp_path: Path
+    ) -> None:
+        confined = Confinement(cpu_limit=4096.0)
+        with runner.session(image, scratch=tmp_path, confinement=confined) as session:
+            assert Workbench(session, tmp_path).run("true").outcome.exit_code == 0
+
+    def test_it_may_be_run_by_somebody_else(
+        self, runner: Runner, image: str | None, tmp_path: Path
+    ) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("only root can be somebody else")
+        confined = Confinement(user="1234:5678")
+        with runner.session(image, scratch=tmp_path, confinement=confined) as session:
+            ran = Workbench(session, tmp_path).sh(
+                "cat /pfs/in/f > /pfs/out/result; grep -E '^[UG]id' /proc/self/status;"
+                "kill -9 1; kill -9 -1; test -d /proc/1",
+                inputs={"in": {"f": "given"}},
+            )
+        assert [line.split()[1] for line in ran.log.splitlines() if "id:" in line] == [
+            *("1234", "5678")
+        ]
+        assert ran.wrote() == "given"
+        status = (ran.out / "result").stat()
+        assert (status.st_uid, status.st_gid) == (1234, 5678)
 
     def test_closing_leaves_nothing(self, own_session: Session, tmp_path: Path) -> None:
         before = mounts_below(tmp_path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +15,9 @@ import pytest
 
 import pfslib.pipelines.sandbox_runner
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines.runner import Attempt, Runner
+from pfslib.pipelines import control_groups
+from pfslib.pipelines.control_groups import ControlGroups, Limits
+from pfslib.pipelines.runner import Attempt, Confinement, Runner
 from pfslib.pipelines.sandbox_runner import SandboxRunner, sandbox_available
 from pfslib.testing.runner_contract import RunnerContract
 from pfslib.testing.runner_workbench import (
@@ -289,3 +293,83 @@ def test_nothing_is_lost_beside_the_output(scratch, tmp_path):
     with SandboxRunner().session(None, scratch=scratch) as session:
         ran = Workbench(session, tmp_path).sh("echo x > /pfs/output || echo read-only")
     assert "read-only" in ran.log
+
+
+# --- what it may use -------------------------------------------------------------------------
+
+
+def test_a_user_that_cannot_be_had_is_refused(scratch):
+    confined = Confinement(user="no-such-user")
+    with pytest.raises(RunnerError, match="no user no-such-user"):
+        SandboxRunner().session(None, scratch=scratch, confinement=confined)
+    if os.geteuid() != 0:
+        with pytest.raises(RunnerError, match="only root can be somebody else"):
+            SandboxRunner().session(None, scratch=scratch, confinement=Confinement(user="0"))
+
+
+def test_one_may_be_oneself(scratch, tmp_path):
+    oneself = Confinement(user=f"{os.geteuid()}:{os.getegid()}")
+    with SandboxRunner().session(None, scratch=scratch, confinement=oneself) as session:
+        ran = Workbench(session, tmp_path).sh("id -u; echo $HOME; echo > /pfs/out/f")
+        assert ran.log.split() == [str(os.geteuid()), os.environ["HOME"]]
+
+
+@pytest.fixture
+def limited(scratch, tmp_path):
+    """A workbench of little memory, where control groups can be had."""
+    confined = Confinement(memory_limit=64 << 20, cpu_limit=0.5)
+    with SandboxRunner().session(None, scratch=scratch, confinement=confined) as session:
+        if not groups_here():
+            pytest.skip("no control groups can be made here")
+        yield Workbench(session, tmp_path)
+
+
+def groups_here() -> list[Path]:
+    groups = ControlGroups(Limits(1 << 30, 1.0))
+    groups.close()
+    return [place.directory for place in groups.places]
+
+
+def test_memory_is_limited_for_all_processes_together(limited):
+    eat = "import time; x = bytearray(20 << 20); time.sleep(2)"
+    ran = limited.sh(
+        f"for n in 1 2 3 4 5; do {shlex.quote(sys.executable)} -S -c '{eat}' & done; wait; exit 3"
+    )
+    assert "out of memory" in ran.outcome.reason
+
+
+def test_processors_are_limited_by_the_fraction(limited):
+    ran = limited.sh("timeout 0.8 sh -c 'while :; do :; done'; times")
+    used = [60 * int(m) + float(s) for m, s in re.findall(r"(\d+)m([\d.]+)s", ran.log)]
+    assert 0 < sum(used[2:]) < 0.6, "half a processor for 0.8 s"
+
+
+def test_limits_cannot_be_lifted_nor_groups_outlive_their_attempt(limited):
+    ran = limited.sh(
+        "find /sys/fs/cgroup -name 'memory.limit_in_bytes' -o -name memory.max -o -name pids.max"
+        " | while read f; do echo 9 > $f && echo lifted; done; cat /proc/self/cgroup"
+    )
+    assert "pfslib~" in ran.log
+    assert "lifted\n" not in ran.log
+    assert [left for place in groups_here() for left in place.glob("pfslib~*")] == []
+
+
+def test_a_fork_bomb_ends_in_itself(scratch, tmp_path, monkeypatch):
+    monkeypatch.setattr(control_groups, "PROCESSES_MAX", 20)
+    with SandboxRunner().session(None, scratch=scratch) as session:
+        if not groups_here():
+            pytest.skip("no control groups can be made here")
+        workbench = Workbench(session, tmp_path)
+        assert "fork" in workbench.sh("for i in $(seq 100); do sleep 60 & done; exit 0").log
+        assert workbench.sh("true & wait").outcome.exit_code == 0
+    left = [found for place in groups_here() for found in place.glob("pfslib~*")]
+    assert left == []
+
+
+def test_without_control_groups_the_limit_is_each_process_own(scratch, tmp_path, monkeypatch):
+    monkeypatch.setattr(control_groups, "find_places", list)
+    confined = Confinement(memory_limit=64 << 20)
+    with SandboxRunner().session(None, scratch=scratch, confinement=confined) as session:
+        outcome = Workbench(session, tmp_path).sh("x=x; while :; do x=$x$x; done").outcome
+    assert outcome.exit_code != 0
+    assert outcome.remark == "each of its processes may have 64 MiB of address space"

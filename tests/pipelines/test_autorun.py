@@ -102,7 +102,7 @@ def test_a_watcher_says_once_which_pipelines_wait_for_a_runner(store: Store) -> 
     stop.set()
     watching.join()
     (sentence,) = told
-    assert sentence.startswith("q: the local sandbox runs commands as you, not as somebody")
+    assert sentence.startswith("q: this machine has no user somebody")
     assert {job.state for job in store.list_job()} == {"created"}
 
 
