@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -28,12 +29,17 @@ from pfslib.pipelines.leases import POLL_S, end_lease, take_lease
 from pfslib.pipelines.ledger import find_result, put_datum, put_log, put_result
 from pfslib.pipelines.output_inspector import InputTrees
 from pfslib.pipelines.plan import Task
-from pfslib.pipelines.runner import Attempt, Outcome, Session
+from pfslib.pipelines.runner import Attempt, AttemptLostError, Outcome, Session
 from pfslib.pipelines.workshop import ShownTrees
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
 from pfslib.trees.edit import Edit, apply_edits
 from pfslib.trees.nodestore import TreeCache
+
+_log = logging.getLogger("pfslib")
+
+_LOST_MAX: Final = 5
+"""So often an attempt is made again that was lost through no fault of its own."""
 
 _SENTENCE_MAX: Final = 2000
 """Characters."""
@@ -98,7 +104,7 @@ class DatumRun:
                 record, input_bytes=sum(item.size for item in task.datum)
             )
             for attempt in range(1, self._pipeline.datum_tries + 1):
-                record = self._try(task, laid_out, attempt, record)
+                record = self._try_until_not_lost(task, laid_out, attempt, record)
                 if record.state == DatumState.PROCESSED:
                     break
         return record
@@ -140,6 +146,16 @@ class DatumRun:
         return self._pipeline.every_job or forced is None or task.key in forced
 
     # --- one attempt ---------------------------------------------------------------------
+
+    def _try_until_not_lost(
+        self, task: Task, trees: dict[str, bytes], number: int, record: DatumRecord
+    ) -> DatumRecord:
+        for _ in range(_LOST_MAX):
+            try:
+                return self._try(task, trees, number, record)
+            except AttemptLostError as lost:
+                _log.warning("an attempt is made again: %s", lost)
+        return self._try(task, trees, number, record)
 
     def _try(
         self, task: Task, trees: dict[str, bytes], number: int, record: DatumRecord

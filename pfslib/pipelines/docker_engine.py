@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import docker
 import docker.errors
+import docker.types
 import docker.utils
 import requests
 
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines import docker_owner
 from pfslib.pipelines.docker_diagnosis import cause, knock
+from pfslib.pipelines.runner import Attempt
 
 _USUAL_URL = "unix:///var/run/docker.sock"
 
@@ -26,12 +29,10 @@ def connect(base_url: str | None, timeout_s: float | None = None) -> docker.APIC
     Raises:
         RunnerError: None answers.
     """
-    settings = docker.utils.kwargs_from_env()
-    if base_url is not None:
-        settings = {"base_url": base_url}
+    settings = docker.utils.kwargs_from_env() if base_url is None else {}
     if timeout_s is not None:
         settings["timeout"] = timeout_s
-    url = settings.setdefault("base_url", _USUAL_URL)
+    url = settings["base_url"] = url_of(base_url)
     try:
         knock(url)
         return docker.APIClient(**settings)
@@ -40,6 +41,20 @@ def connect(base_url: str | None, timeout_s: float | None = None) -> docker.APIC
             f"no Docker engine answers at {url}: {cause(error)}",
             hint="start one, or run on this machine's own files: --runner local",
         ) from error
+
+
+def url_of(base_url: str | None) -> str:
+    """Where an engine listens: as given, else as DOCKER_HOST says, else as is usual."""
+    return base_url or docker.utils.kwargs_from_env().get("base_url") or _USUAL_URL
+
+
+def user_of_commands(client: docker.APIClient) -> str | None:
+    """Whom commands run as, so that this user can read and remove what they put out."""
+    if os.geteuid() == 0:
+        return None  # whoever the image says
+    if "name=rootless" in client.info().get("SecurityOptions", []):
+        return "0:0"  # who is this user, outside
+    return f"{os.geteuid()}:{os.getegid()}"
 
 
 def find_image(client: docker.APIClient, image: str) -> dict[str, Any]:
@@ -59,6 +74,14 @@ def find_image(client: docker.APIClient, image: str) -> dict[str, Any]:
             f"image {image} is not on this machine and cannot be pulled: {cause(error)}",
             hint=f"try `docker pull {image}`, or run on this machine's own files: --runner local",
         ) from error
+
+
+def mounts_of(attempt: Attempt) -> Iterator[docker.types.Mount]:
+    """What a container of an attempt's own is given."""
+    for name, directory in attempt.inputs.items():
+        source = str(directory.absolute())
+        yield docker.types.Mount(f"/pfs/{name}", source, type="bind", read_only=True)
+    yield docker.types.Mount("/pfs/out", str(attempt.out.absolute()), type="bind")
 
 
 def containers(client: docker.APIClient, label: str) -> list[dict[str, Any]]:

@@ -32,18 +32,31 @@ from pfslib.pipelines.docker_engine import (
     containers,
     engine_errors,
     find_image,
+    mounts_of,
     remove,
     remove_left_overs,
+    url_of,
+    user_of_commands,
 )
 from pfslib.pipelines.docker_outcome import outcome
+from pfslib.pipelines.docker_presence import EnginePresence
 from pfslib.pipelines.docker_stream import AttachedStream
 from pfslib.pipelines.docker_worker import CONTROL, LOOP, ControlDirectory, Ended, Grafter, Worker
-from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome, out_of_memory
+from pfslib.pipelines.runner import (
+    UNCONFINED,
+    Attempt,
+    AttemptLostError,
+    Confinement,
+    Outcome,
+    out_of_memory,
+)
 
 _logger = logging.getLogger(__name__)
 
 _PING_TIMEOUT_S = 2.0
 _PROCESSES_LIMIT = 4096
+_KILLED = {128 + signal.SIGTERM, 128 + signal.SIGKILL}
+"""Exit codes of what an engine has ended, among others."""
 
 
 class DockerRunner:
@@ -79,7 +92,8 @@ class DockerRunner:
             with engine_errors():
                 remove_left_overs(client)
                 found = find_image(client, image)
-                return DockerSession(client, found, scratch, confinement, warm=self._warm)
+                engine = EnginePresence(client.ping, url_of(self._base_url))
+                return DockerSession(client, engine, found, scratch, confinement, warm=self._warm)
         except BaseException:
             client.close()
             raise
@@ -111,6 +125,7 @@ class DockerSession:
     def __init__(
         self,
         client: docker.APIClient,
+        engine: EnginePresence,
         image: dict[str, Any],
         scratch: Path,
         confinement: Confinement,
@@ -120,7 +135,8 @@ class DockerSession:
         self._confinement = confinement
         self.image_digest: str = image["Id"]
         self._client = client
-        self._user = confinement.user or _user(client)
+        self._engine = engine
+        self._user = confinement.user or user_of_commands(client)
         config = image["Config"]
         self._image_user: str = confinement.user or config.get("User") or ""
         self._image_cmd = tuple((config.get("Entrypoint") or []) + (config.get("Cmd") or []))
@@ -140,6 +156,7 @@ class DockerSession:
         """Run one attempt; takes about 5 ms in a container that stays, else about 0.4 s.
 
         Raises:
+            AttemptLostError: The engine was restarted meanwhile; it has been waited for.
             RunnerError: The engine failed, or the session was closed meanwhile.
         """
         attempt = msgspec.structs.replace(attempt, cmd=attempt.cmd or self._image_cmd)
@@ -147,22 +164,45 @@ class DockerSession:
             return Outcome(
                 exit_code=127, reason="there is no command to run, nor has the image one"
             )
-        with self._counted(), engine_errors(), BoundedLog(attempt.log) as log:
-            if _is_root() and self._image_user.partition(":")[0] not in {"", "0", "root"}:
-                attempt.out.chmod(0o777)  # the image's user is somebody else
-            begin = log.tell()
-            worker = self._take_worker()
-            started = time.monotonic()
-            deadline = None if attempt.timeout_s is None else started + attempt.timeout_s
-            if worker:
-                end = self._run_in_worker(worker, attempt, log, deadline)
-            else:
-                end = self._run_alone(attempt, log, deadline)
-            seconds = time.monotonic() - started
-            if end is Ended.BY_HUNGER:
-                killed = Outcome(exit_code=128 + signal.SIGKILL, seconds=seconds)
-                return out_of_memory(killed, self._confinement)
-            return outcome(attempt, end, seconds=seconds, log=log, begin=begin)
+        with self._counted():
+            engine = self._engine.now()
+            try:
+                with engine_errors(), BoundedLog(attempt.log) as log:
+                    end, found = self._run(attempt, log)
+            except RunnerError as error:
+                if self._engine.went_away(engine, container_died=False):
+                    raise self._lost() from error
+                raise
+            died = end is Ended.BY_DEATH
+            if (died or end in _KILLED) and self._engine.went_away(engine, container_died=died):
+                raise self._lost()
+            return found
+
+    def _run(self, attempt: Attempt, log: FileIO) -> tuple[int | Ended, Outcome]:
+        if _is_root() and self._image_user.partition(":")[0] not in {"", "0", "root"}:
+            attempt.out.chmod(0o777)  # the image's user is somebody else
+        begin = log.tell()
+        worker = self._take_worker()
+        started = time.monotonic()
+        deadline = None if attempt.timeout_s is None else started + attempt.timeout_s
+        if worker:
+            end = self._run_in_worker(worker, attempt, log, deadline)
+        else:
+            end = self._run_alone(attempt, log, deadline)
+        seconds = time.monotonic() - started
+        if end is Ended.BY_HUNGER:
+            killed = Outcome(exit_code=128 + signal.SIGKILL, seconds=seconds)
+            return end, out_of_memory(killed, self._confinement)
+        return end, outcome(attempt, end, seconds=seconds, log=log, begin=begin)
+
+    def _lost(self) -> RunnerError:
+        """The error for an attempt during which the engine went away; waits for its return."""
+        if self._engine.comes_back(lambda: self._closed):
+            return AttemptLostError("the Docker engine was restarted while a datum was running")
+        return RunnerError(
+            "the Docker engine went away while a datum was running, and does not come back",
+            hint="start it, and run again: what is finished is kept",
+        )
 
     def close(self) -> None:
         """Kill and remove the session's containers, and wait for their attempts. Idempotent."""
@@ -245,14 +285,19 @@ class DockerSession:
         try:
             yield created["Id"]
         finally:
-            remove(self._client, created["Id"])
+            # If nobody is there now, `close` does it, or a later session.
+            if self._engine.now() is not None:
+                remove(self._client, created["Id"])
 
     # --- in a container that stays -----------------------------------------------------------
 
     def _take_worker(self) -> Worker | None:
         with self._state:
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.alive:
+                    return worker
+                worker.end()
         if not self._warm or self._grafter is None:
             return None
         try:
@@ -293,7 +338,7 @@ class DockerSession:
 
     def _run_alone(self, attempt: Attempt, log: FileIO, deadline: float | None) -> int | Ended:
         with self._container(
-            _mounts(attempt),
+            mounts_of(attempt),
             # As the entry point, so that nothing of the image's own is put in front of it.
             entrypoint=list(attempt.cmd),
             environment=dict(attempt.env),
@@ -331,6 +376,8 @@ class DockerSession:
     def _exit_code(self, container: str, deadline: float | None) -> int | None:
         """Wait for the end, which comes later than that of the output if the command closed it."""
         timeout = None if deadline is None else max(deadline - time.monotonic(), 0.001)
+        if self._engine.now() is None:
+            raise RunnerError("no Docker engine answers any more")
         try:
             return int(self._client.wait(container, timeout=timeout)["StatusCode"])
         except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError):
@@ -339,24 +386,8 @@ class DockerSession:
             return None
 
 
-def _mounts(attempt: Attempt) -> Iterator[docker.types.Mount]:
-    for name, directory in attempt.inputs.items():
-        source = str(directory.absolute())
-        yield docker.types.Mount(f"/pfs/{name}", source, type="bind", read_only=True)
-    yield docker.types.Mount("/pfs/out", str(attempt.out.absolute()), type="bind")
-
-
 def _is_root() -> bool:
     return os.geteuid() == 0
-
-
-def _user(client: docker.APIClient) -> str | None:
-    """Whom commands run as, so that this user can read and remove what they put out."""
-    if _is_root():
-        return None  # whoever the image says
-    if "name=rootless" in client.info().get("SecurityOptions", []):
-        return "0:0"  # who is this user, outside
-    return f"{os.geteuid()}:{os.getegid()}"
 
 
 def _closed() -> RunnerError:

@@ -211,6 +211,13 @@ class Worker:
             while self._relay(log):
                 pass
 
+    @property
+    def alive(self) -> bool:
+        """Whether its container runs."""
+        death = select.poll()
+        death.register(self._pidfd, select.POLLIN)
+        return not death.poll(0)
+
     def kill(self) -> None:
         """Kill all that runs in the container, and wait for the end of it."""
         with contextlib.suppress(ProcessLookupError):

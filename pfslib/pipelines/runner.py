@@ -9,6 +9,12 @@ from typing import Protocol, Self
 
 import msgspec
 
+from pfslib.model.errors import RunnerError
+
+
+class AttemptLostError(RunnerError):
+    """What an attempt ran in went away under it. It counts for nothing, and may be made again."""
+
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One try at one datum, laid out on the host and ready to run.
@@ -97,6 +103,7 @@ class Session(Protocol):
         still mounted. User failures are outcomes, never exceptions.
 
         Raises:
+            AttemptLostError: What it ran in went away, and is there again: a restarted engine.
             RunnerError: The runner itself could not do its work (engine gone, no permission).
 
         Cost: that of the command, and what the runner adds: see ``benchmarks``.
