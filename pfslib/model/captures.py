@@ -1,7 +1,8 @@
 r"""What the groups of a glob capture: ``(x)`` is ``$1`` in `join_on` and `group_by`.
 
 Whether a path matches is the business of `globs`; this is asked only of paths that do. ``(x|y)``,
-``@(x|y)`` and ``?(x)`` capture; repetition and negation are not had together with captures.
+``@(x|y)`` and ``?(x)`` capture. Repetition and negation, which capture in Pachyderm, are refused:
+for them a regular expression can take for ever.
 """
 
 from __future__ import annotations
@@ -83,7 +84,10 @@ class _Translator:
         """Translate what is at a place; where it ends."""
         char, following = self._pattern[at], self._pattern[at + 1 : at + 2]
         if char in "*+!" and following == "(":
-            raise InvalidGlobError(self._pattern, f"{char}(…) captures nothing: write (…)")
+            raise InvalidGlobError(
+                self._pattern,
+                f"{char}(…) is not had in a join or group: write (*) or (a|b) to capture",
+            )
         if char in "@?" and following == "(":
             self._open("(", ")?" if char == "?" else ")")
             return at + 2

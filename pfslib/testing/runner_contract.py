@@ -308,6 +308,14 @@ class RunnerContract:
             assert "out of memory" in outcome.reason or "64 MiB" in outcome.remark
             assert workbench.sh("echo enough").log == "enough\n"
 
+    def test_the_network_can_be_cut(
+        self, runner: Runner, image: str | None, tmp_path: Path
+    ) -> None:
+        confined = Confinement(network=False)
+        with runner.session(image, scratch=tmp_path, confinement=confined) as session:
+            log = Workbench(session, tmp_path).sh("cat /proc/net/dev").log
+        assert [line.split(":")[0].strip() for line in log.splitlines() if ":" in line] == ["lo"]
+
     def test_more_processors_than_there_are_may_be_had(
         self, runner: Runner, image: str | None, tmp_path: Path
     ) -> None:

@@ -158,6 +158,13 @@ def test_a_caret_shows_where_it_is_not_json() -> None:
         ({"resource_limits": {"memory": "1"}}, "resource_limits.memory"),
         ({"resource_limits": {"cpu": 0.001}}, "resource_limits.cpu"),
         ({"resource_limits": {"gpu": {"number": 1}}}, "resource_limits.gpu"),
+        *[
+            (
+                {"input": {"join": [{"pfs": {"repo": "r", "glob": glob, "join_on": "$1"}}]}},
+                "input.join[0].pfs.glob",
+            )
+            for glob in ("/*(a|b)-(*)", "/+(a)-(*)", "/(*)-!(a)")
+        ],
     ],
 )
 def test_what_is_wrong_is_named(changes: dict[str, Any], field: str) -> None:
