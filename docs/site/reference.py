@@ -67,7 +67,7 @@ PAGES: Final = {
         "These are in modules of `pfslib.interop`, so that their libraries are loaded only then.",
         (
             "interop.filesystem.PfsFileSystem",
-            "interop.batches.PfsTransaction",
+            "interop.transactions.PfsTransaction",
             "interop.job_board.JobBoard",
             "interop.tar_stream.import_tar",
             "interop.tar_stream.export_tar",

@@ -19,10 +19,12 @@ from pfslib.api.data import Data
 from pfslib.api.file import BUFFER_SIZE
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.store import Store
-from pfslib.interop.batches import Batch, PfsTransaction
+from pfslib.interop.batches import Batch, find_batch, inherited_batch
 from pfslib.interop.locations import PROTOCOL, Location, choose_store, parse_location
 from pfslib.interop.reading import ReadingVerbs
 from pfslib.interop.streams import PackedWriter, PfsReader, PfsWriter, TextWriter
+from pfslib.interop.transactions import PfsTransaction
+from pfslib.kv.lmdb_kv import identity
 from pfslib.model.errors import (
     AlreadyExistsError,
     CommitOpenError,
@@ -31,19 +33,20 @@ from pfslib.model.errors import (
     NotFoundError,
     PathNotFoundError,
     PfsError,
+    StateError,
     StoreNotFoundError,
 )
 from pfslib.model.names import is_commit_id
 
 
 class _Meant:
-    """Which store URLs mean now; instances that were made where another was meant are others."""
+    """Which stores are meant now; instances that were made where others were meant are others."""
 
-    def __get__(self, instance: object, owner: type) -> str:
+    def __get__(self, instance: object, owner: type) -> tuple[str, str]:
         try:
-            return str(choose_store(None))
-        except StoreNotFoundError:
-            return ""
+            return str(Path.cwd()), str(choose_store(None))
+        except (StoreNotFoundError, OSError):
+            return "", ""
 
 
 class PfsFileSystem(ReadingVerbs):
@@ -85,8 +88,9 @@ class PfsFileSystem(ReadingVerbs):
         super().__init__(**options)
         self._path = choose_store(store)
         self._wait_s = wait_s
-        self._store = Store(self._path)
-        self._calls = threading.local()
+        self._identity = identity(self._path)
+        self._opened = Store(self._path)
+        self._transactions: list[Batch] = []
 
     def __reduce__(self) -> tuple[Any, ...]:
         return make_instance, (type(self), (), {**self.storage_options, "store": str(self._path)})
@@ -127,13 +131,14 @@ class PfsFileSystem(ReadingVerbs):
             )
         path = self._strip_protocol(path)
         binary = mode.replace("t", "").replace("b", "") + "b"
-        file: Any = self._writer(path, binary)
+        batch = self._batch()
+        file: Any = self._writer(path, binary, batch)
         if packing := get_compression(path, compression):
             file = PackedWriter(file, compr[packing](file, mode=binary[0]))
         if "b" not in mode:
             file = TextWriter(file, **options)
-        if self._intrans:
-            self.transaction.files.append(file)
+        if batch is not None:
+            batch.files.append(file)
         return file
 
     def _open(
@@ -147,13 +152,12 @@ class PfsFileSystem(ReadingVerbs):
             raise _bad_mode(mode, path)
         return self._reader(parse_location(path), path, block_size or BUFFER_SIZE)
 
-    def _writer(self, path: str, mode: str) -> PfsWriter:
+    def _writer(self, path: str, mode: str, batch: Batch | None) -> PfsWriter:
         if mode not in {"wb", "xb", "ab"}:
             raise _bad_mode(mode, path)
         at = parse_location(path)
         if mode == "xb" and self.exists(path):
             raise AlreadyExistsError(f"{path} exists already", hint='mode "w" overwrites')
-        batch = self._batch()
         return PfsWriter(path, mode, lambda file: self._put(at, file, mode, batch))
 
     # --- writing -------------------------------------------------------------------------
@@ -165,7 +169,7 @@ class PfsFileSystem(ReadingVerbs):
             AlreadyExistsError: Something is there, and the mode is ``create``.
         """
         at = parse_location(self._strip_protocol(path))
-        self._put(at, value, "xb" if mode == "create" else "wb", self._batch())
+        self._put(at, value, "xb" if mode == "create" else "wb")
 
     def pipe(self, path: Any, value: bytes | None = None, **options: Any) -> None:  # noqa: ANN401
         """Write the bytes of a file, or of several, by path: one commit."""
@@ -190,7 +194,7 @@ class PfsFileSystem(ReadingVerbs):
             return
         callback.set_size(source.stat().st_size)
         at = parse_location(self._strip_protocol(rpath))
-        self._put(at, source, "xb" if mode == "create" else "wb", self._batch())
+        self._put(at, source, "xb" if mode == "create" else "wb")
         callback.absolute_update(source.stat().st_size)
 
     def put(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
@@ -205,7 +209,7 @@ class PfsFileSystem(ReadingVerbs):
         commit = self._commit(source)
         if commit.inspect_file(source.path).kind == "dir":
             return  # comes with the files in it
-        with self._one_commit(), self._writing(target, self._batch()) as open_commit:
+        with self._one_commit(), self._writing(target) as open_commit:
             open_commit.copy_file(commit, source.path, target.path)
 
     def copy(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
@@ -222,7 +226,7 @@ class PfsFileSystem(ReadingVerbs):
         """Remove a file, or a directory with all below it."""
         at = parse_location(self._strip_protocol(path))
         self._commit(at).inspect_file(at.path)
-        with self._writing(at, self._batch()) as open_commit:
+        with self._writing(at) as open_commit:
             if at.path:
                 open_commit.delete_file(at.path)
             else:
@@ -280,16 +284,58 @@ class PfsFileSystem(ReadingVerbs):
 
     # --- commits -------------------------------------------------------------------------
 
-    def start_commit(self, repo: str, branch: str) -> OpenCommit:
-        """Start a commit on a branch, waiting for those of others; see `pfslib.Repo.commit`."""
-        return self._store.repo(repo).commit(branch, wait_s=self._wait_s)
+    @property
+    def transaction(self) -> PfsTransaction:
+        """The transaction under way here, or else a new one, for a ``with`` block."""
+        return PfsTransaction(self._batch() or self._new_batch(), self._transactions)
+
+    def start_transaction(self) -> PfsTransaction:
+        """Begin a transaction of this thread, until `end_transaction`.
+
+        Raises:
+            StateError: One is under way.
+        """
+        transaction = self.transaction
+        transaction.start()
+        transaction.batch.halves_of = threading.get_ident()
+        return transaction
+
+    def end_transaction(self) -> None:
+        """Publish what was written since `start_transaction`.
+
+        Raises:
+            StateError: None is under way here.
+        """
+        if self._batch() is None:
+            raise StateError("no transaction is under way here", hint="begin it in this thread")
+        self.transaction.complete()
+
+    @property
+    def _store(self) -> Store:
+        """The store that is at the path now: it may have been deleted, and made anew."""
+        try:
+            now = identity(self._path)
+        except OSError:
+            choose_store(self._path)  # says that it is gone
+            raise
+        if now != self._identity:
+            self._opened, self._identity = Store(choose_store(self._path)), now
+        return self._opened
+
+    def _new_batch(self) -> Batch:
+        store = self._store
+        return Batch(self._identity, lambda repo, branch: self._start(store, repo, branch))
+
+    def _start(self, store: Store, repo: str, branch: str) -> OpenCommit:
+        """Start a commit on a branch; waits for those of others."""
+        parents = inherited_batch(self._identity)
+        # The parent may be waiting for this process.
+        wait_s = 0.0 if parents is not None and parents.find(repo, branch) else self._wait_s
+        return store.repo(repo).commit(branch, wait_s=wait_s)
 
     def _batch(self) -> Batch | None:
         """What a write belongs to; None if it is a commit of its own."""
-        if self._intrans:
-            batch: Batch = self._transaction.batch
-            return batch
-        return getattr(self._calls, "batch", None)
+        return find_batch(self._identity, self._transactions)
 
     @contextmanager
     def _one_commit(self) -> Iterator[None]:
@@ -297,18 +343,13 @@ class PfsFileSystem(ReadingVerbs):
         if self._batch() is not None:
             yield
             return
-        batch = self._calls.batch = Batch(self.start_commit)
-        try:
+        with self._new_batch():
             yield
-            batch.finish()
-        finally:
-            batch.discard()
-            self._calls.batch = None
 
     def _commit(self, at: Location) -> Commit | OpenCommit:
         """What is to be read at a place: what is being written there, if anything is."""
         batch = self._batch()
-        written = batch.find(at) if batch is not None else None
+        written = batch.find(at.repo, at.ref) if batch is not None else None
         if written is not None:
             return written
         try:
@@ -325,19 +366,25 @@ class PfsFileSystem(ReadingVerbs):
         return PathNotFoundError(path, f"store {self._path}: {error}", hint=error.hint)
 
     @contextmanager
-    def _writing(self, at: Location, batch: Batch | None) -> Iterator[OpenCommit]:
+    def _writing(self, at: Location, opened_in: Batch | None = None) -> Iterator[OpenCommit]:
         """The open commit that a write goes to, published afterwards if it is for that alone."""
         if is_commit_id(at.ref):
             yield self._store.open_commit(at.repo, at.ref)
-        elif batch is not None:
-            yield batch.open(at)
-        else:
-            with self.start_commit(at.repo, at.ref) as open_commit:
-                yield open_commit
+            return
+        batch = opened_in or self._batch()
+        if batch is not None:
+            with batch.writing(at.repo, at.ref) as open_commit:
+                if open_commit is not None:
+                    yield open_commit
+                    return
+        if opened_in is not None:
+            raise StateError(f"the transaction that {at.branch}/{at.path} was written in is over")
+        with self._start(self._store, at.repo, at.ref) as open_commit:
+            yield open_commit
 
-    def _put(self, at: Location, data: Data, mode: str, batch: Batch | None) -> None:
-        with self._writing(at, batch) as open_commit:
-            if mode == "xb" and open_commit.__truediv__(at.path).exists():
+    def _put(self, at: Location, data: Data, mode: str, opened_in: Batch | None = None) -> None:
+        with self._writing(at, opened_in) as open_commit:
+            if mode == "xb" and (open_commit / at.path).exists():
                 raise AlreadyExistsError(
                     f"{at.branch}/{at.path} exists already", hint="overwrite it, or name another"
                 )

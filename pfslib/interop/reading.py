@@ -30,7 +30,10 @@ _TYPES = {"dir": "directory", "symlink": "link", "file": "file"}
 class ReadingVerbs(AbstractFileSystem):  # type: ignore[misc] # fsspec has no types
     """Reading the files of all commits of a store; see PfsFileSystem."""
 
-    _store: Store
+    @property
+    def _store(self) -> Store:
+        """The store."""
+        raise NotImplementedError
 
     def _commit(self, at: Location) -> Commit | OpenCommit:
         """What there is to read at a place."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -80,6 +81,7 @@ class PfsWriter(_Discarded, io.BufferedIOBase):
         self.path = self.name = path
         self.mode = mode
         self._put = put
+        self._maker = os.getpid()
         self._written = tempfile.SpooledTemporaryFile(_MEMORY_MAX)  # noqa: SIM115 - see close
 
     def writable(self) -> bool:
@@ -114,12 +116,15 @@ class PfsWriter(_Discarded, io.BufferedIOBase):
         return size
 
     def close(self) -> None:
-        """Put what was written into its commit. Idempotent, also when that fails."""
+        """Put what was written into its commit. Idempotent, also when that fails.
+
+        In a forked child nothing is put: the file is the parent's.
+        """
         if self.closed:
             return
         super().close()
         with self._written as written:
-            if not _ends_a_block_that_raised():
+            if os.getpid() == self._maker and not _ends_a_block_that_raised():
                 written.seek(0)
                 self._put(written)
 
