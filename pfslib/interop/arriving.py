@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from lzma import LZMAError
+from tarfile import TarError
 from typing import IO, Final
+from zipfile import BadZipFile
 
 import msgspec
 
 from pfslib.api.open_commit import OpenCommit
-from pfslib.model.errors import InvalidInputError
+from pfslib.model.errors import InvalidInputError, PfsError
 from pfslib.model.nodes import Kind
 from pfslib.model.paths import normal_path
 
 _BLOCK: Final = 1 << 20
+_DAMAGE: Final = (
+    # Of damaged bytes, these modules raise nearly anything.
+    *(TarError, BadZipFile, zlib.error, LZMAError, EOFError, OSError),
+    *(NotImplementedError, OverflowError, LookupError, ValueError, struct.error),
+)
 _YEAR_MAX_S: Final = 253_402_300_799
 """The last second that a datetime knows."""
 
@@ -38,7 +49,8 @@ class Arrivals:
         self._skip_special = skip_special
         self._files = 0
         self._bytes = 0
-        self._skipped: list[str] = []
+        self._arrived: set[str] = set()
+        self._skipped: dict[str, None] = {}
 
     def place(self, name: str) -> str:
         """Where a member goes.
@@ -56,14 +68,30 @@ class Arrivals:
 
     def put(self, name: str, content: IO[bytes] | bytes, kind: Kind, modified_s: float) -> None:
         """Put a file or link."""
-        counted = _Counted(content)
-        self._commit.put_entry(self.place(name), counted.blocks(), kind, modified=_when(modified_s))
+        counted, place = _Counted(content), self.place(name)
+        self._commit.put_entry(place, counted.blocks(), kind, modified=_when(modified_s))
+        self._arrived.add(place)
         self._files += 1
         self._bytes += counted.size
 
     def link(self, name: str, target: str) -> None:
-        """Put what a member that arrived earlier has, under another name."""
-        self._commit.copy_file(self._commit, self.place(target), self.place(name))
+        """Put what a member that arrived earlier has, under another name.
+
+        Raises:
+            InvalidInputError: No file or link of the archive has arrived under the target's name.
+        """
+        place, source = self.place(name), self.place(target)
+        if source not in self._arrived:
+            if target in self._skipped:
+                self.special(name, f"a link to {target!r}, which is left out")
+                return
+            raise InvalidInputError(
+                f"member {name!r} of the archive is a hard link to {target!r}, which does not come"
+                " before it",
+                hint="make the archive anew, of the directory that has both",
+            )
+        self._commit.copy_file(self._commit, source, place)
+        self._arrived.add(place)
         self._files += 1
 
     def special(self, name: str, what: str) -> None:
@@ -77,11 +105,28 @@ class Arrivals:
                 f"member {name!r} of the archive is {what}: that cannot be stored",
                 hint='skip such members with special="skip"',
             )
-        self._skipped.append(name)
+        self._skipped[name] = None
 
     def done(self) -> Imported:
         """What has arrived."""
         return Imported(self._files, self._bytes, tuple(self._skipped))
+
+
+@contextmanager
+def damage_named(what: str) -> Iterator[None]:
+    """Say of an archive, and not of Python's modules for such, that it is damaged.
+
+    Raises:
+        InvalidInputError: One of them has raised something.
+    """
+    try:
+        yield
+    except PfsError:
+        raise
+    except _DAMAGE as error:
+        raise InvalidInputError(
+            f"the {what} cannot be read: {str(error) or repr(error)}"
+        ) from error
 
 
 class _Counted:

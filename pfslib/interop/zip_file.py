@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 import tempfile
 import zipfile
-import zlib
 from datetime import UTC, datetime
 from typing import IO, Final, cast
 
@@ -13,12 +12,13 @@ from pfslib.api.data import Special
 from pfslib.api.info import FileInfo
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.read_verbs import ReadVerbs
-from pfslib.interop.arriving import Arrivals, Imported
+from pfslib.interop.arriving import Arrivals, Imported, damage_named
 from pfslib.model.errors import InvalidInputError, InvalidPathError
 from pfslib.model.nodes import Kind
 
 _MEMORY_MAX: Final = 16 << 20
 _BLOCK: Final = 1 << 20
+_HEADER_MIN: Final = 30
 _LINK_MAX: Final = 4096
 """Longest target of a link in bytes, as in Linux."""
 
@@ -46,13 +46,20 @@ def import_zip(
             while block := file.read(_BLOCK):
                 kept.write(block)
             file = cast("IO[bytes]", kept)
-        try:
-            with zipfile.ZipFile(file) as archive:
-                for member in archive.infolist():
-                    _arrive(arrivals, archive, member)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
-            raise InvalidInputError(f"the zip file cannot be read: {error}") from error
+        with damage_named("zip file"), zipfile.ZipFile(file) as archive:
+            _check_apart(archive.infolist())
+            for member in archive.infolist():
+                _arrive(arrivals, archive, member)
     return arrivals.done()
+
+
+def _check_apart(members: list[zipfile.ZipInfo]) -> None:
+    """Refuse members that share bytes: a few may unpack to far more than any archive holds."""
+    end = 0
+    for member in sorted(members, key=lambda member: member.header_offset):
+        if member.header_offset < end:
+            raise zipfile.BadZipFile(f"member {member.filename!r} lies within another")
+        end = member.header_offset + _HEADER_MIN + member.compress_size
 
 
 def _arrive(arrivals: Arrivals, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

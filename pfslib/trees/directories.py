@@ -10,6 +10,7 @@ from zlib import crc32
 from pfslib.chunks.digest import entries_digest
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.model.encoding import pack
+from pfslib.model.errors import InvalidInputError
 from pfslib.model.nodes import Child, Entry, Inner, Kind, Leaf
 from pfslib.trees.nodestore import TreeCache, add_node, encode_directory_node, get_directory_node
 from pfslib.trees.splitting import SplitTree
@@ -22,6 +23,7 @@ _BITS: Final = 5
 a leaf, compressed, inside one page and an edit at a few nodes."""
 
 _LEVELS: Final = 6
+_TOTAL_MAX: Final = 2**63 - 1
 _SPREAD: Final = 0x9E3779B1
 
 
@@ -57,7 +59,7 @@ def _seal_leaf(txn: WriteTxn, items: list[Entry | Child]) -> Child:
     node = Leaf(0, tuple(entries))
     key, data = encode_directory_node(node)
     add_node(txn, key, data)
-    return child_of(node, key)
+    return _countable(child_of(node, key))
 
 
 def _seal_inner(txn: WriteTxn, items: list[Entry | Child], level: int) -> Child:
@@ -65,7 +67,21 @@ def _seal_inner(txn: WriteTxn, items: list[Entry | Child], level: int) -> Child:
     node = Inner(level, tuple(children))
     key, data = encode_directory_node(node)
     add_node(txn, key, data)
-    return child_of(node, key)
+    return _countable(child_of(node, key))
+
+
+def _countable(child: Child) -> Child:
+    """The same; copies of copies by reference may be more than anything can count.
+
+    Raises:
+        InvalidInputError: It is more than 2^63 files or bytes.
+    """
+    if max(child.size, child.files) > _TOTAL_MAX:
+        raise InvalidInputError(
+            f"a directory would have {child.files} files of {child.size} bytes: too many to count",
+            hint="look for a directory that is copied into itself, again and again",
+        )
+    return child
 
 
 def child_of(node: Leaf | Inner, key: bytes) -> Child:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import stat
 import subprocess
 import tarfile
 import threading
 import zipfile
+from contextlib import suppress
 
 import pytest
 
 import pfslib
+from pfslib.interop.arriving import Imported
 from pfslib.interop.tar_stream import export_tar, import_tar
 from pfslib.interop.zip_file import export_zip, import_zip
 from pfslib.testing.strategies import noise
@@ -305,3 +310,115 @@ def test_times_before_and_after_all_time(repo):
     assert years == [2262, 1970]
     export_zip(commit.commit, out := io.BytesIO())
     assert sorted(info.date_time[0] for info in zipfile.ZipFile(out).infolist()) == [1980, 2107]
+
+
+# --- damage, and what looks whole ------------------------------------------------------------
+
+
+def packed(data: bytes, packing: str) -> bytes:
+    return {"": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[packing](data)
+
+
+@pytest.mark.parametrize("packing", ["", "gz", "bz2", "xz"])
+def test_no_tar_that_is_cut_or_damaged_is_taken_for_whole(repo, packing):
+    two = tar_of(member("a", b"1" * 600), member("b", b"2")).getvalue()
+    end = 512 + 1024 + 512 + 512
+    assert two[end:].strip(b"\0") == b""
+    damaged = [
+        *(two[:size] for size in (0, 100, 512, 1536, 1600, 2048, 2049, end, end + 512, end + 1000)),
+        *(two[:at] + b"\x7f" + two[at + 1 :] for at in (0, 150, 1536, 1536 + 150)),
+        two[:1536] + b"not a header" * 100,
+        two[: end + 1024] + b"behind",
+        two + two,
+    ]
+    for data in damaged:
+        assert "cannot be read" in refused(repo, import_tar, io.BytesIO(packed(data, packing)))
+    for data in (two, two[: end + 1024]):
+        with repo.commit("whole") as commit:
+            assert import_tar(commit, OnlyRead(packed(data, packing))).files == 2
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_packed_streams_are_verified_and_read_one_after_the_other(repo, packing):
+    tar = tar_of(member("a", noise(3000)), member("b", b"2")).getvalue()
+    whole = packed(tar, packing)
+    for position in (len(whole) - 6, len(whole) - 12):  # where the checksums are
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        refused(repo, import_tar, io.BytesIO(damaged))
+    refused(repo, import_tar, io.BytesIO(whole[:-4]))
+    with repo.commit() as commit:
+        in_two = packed(tar[:2000], packing) + packed(tar[2000:], packing)
+        assert import_tar(commit, OnlyRead(in_two)).files == 2
+    assert commit.commit.get_file("/a") == noise(3000)
+
+
+def hard(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
+    return member(name, type=tarfile.LNKTYPE, linkname=target)
+
+
+def test_hard_links_are_to_files_that_came_before_in_the_archive(repo):
+    with repo.commit() as commit:
+        commit.put_file("/secret", b"of somebody else")
+        commit.put_file("/d/f", b"")
+    fifo = member("fifo", type=tarfile.FIFOTYPE)
+    for members in (
+        [hard("mine", "secret")],
+        [hard("late", "f"), member("f", b"1")],
+        [member("d/f", b"1"), hard("d/d", "d")],  # doubled 60 times, it is more than there is
+        [member("d", type=tarfile.DIRTYPE), hard("e", "d")],
+    ):
+        with pytest.raises(pfslib.InvalidInputError, match="hard link"), repo.commit() as commit:
+            import_tar(commit, tar_of(*members))
+    assert len(list(repo.list_commit())) == 1
+    with repo.commit("skipped") as commit:
+        members = (fifo, hard("link", "fifo"), member("f", b"1"), hard("g", "f"), hard("h", "g"))
+        done = import_tar(commit, tar_of(*members), special="skip")
+    assert done == Imported(3, 1, ("fifo", "link"))
+    assert [info.path for info in commit.commit.walk()] == ["/f", "/g", "/h"]
+
+
+def test_more_copies_than_can_be_counted_are_refused(repo):
+    with (
+        pytest.raises(pfslib.InvalidInputError, match="too many to count"),
+        repo.commit() as commit,
+    ):
+        commit.put_file("/d/f", b"x")
+        for number in range(70):
+            commit.copy_file(commit, "/d", f"/d/{number}")
+    assert list(repo.list_commit()) == []
+
+
+def test_incremental_archives_of_gnu_keep_their_names(repo, tmp_path, tree):
+    stream = subprocess.run(
+        ["tar", "-c", f"--listed-incremental={tmp_path}/list", "-C", tree, "."],
+        capture_output=True,
+        check=True,
+    ).stdout
+    with repo.commit() as commit:
+        import_tar(commit, io.BytesIO(stream))
+    same_trees(commit.commit, tree)
+
+
+def test_a_zip_whose_bytes_are_damaged_is_named_so(repo):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("n\u00e4me", noise(100) * 3)
+        archive.writestr("other", b"")
+    whole = out.getvalue()
+    with repo.commit() as commit:
+        for position in range(len(whole)):
+            damaged = bytearray(whole)
+            damaged[position] ^= 0xFF
+            with suppress(pfslib.PfsError):
+                import_zip(commit, io.BytesIO(damaged))
+        commit.discard()
+
+
+def test_a_zip_whose_members_share_bytes_is_refused(repo):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("bomb", bytes(10_000))
+        second = archive.getinfo("bomb")
+        archive.filelist.append(second)
+    assert "within another" in refused(repo, import_zip, out)
