@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
 from fsspec.core import get_compression
 from fsspec.spec import make_instance
@@ -21,15 +20,14 @@ from pfslib.api.open_commit import OpenCommit
 from pfslib.api.store import Store
 from pfslib.interop.batches import Batch, find_batch, inherited_batch
 from pfslib.interop.locations import PROTOCOL, Location, choose_store, parse_location
-from pfslib.interop.reading import ReadingVerbs
 from pfslib.interop.streams import PackedWriter, PfsReader, PfsWriter, TextWriter
 from pfslib.interop.transactions import PfsTransaction
+from pfslib.interop.writing import WritingVerbs
 from pfslib.kv.lmdb_kv import identity
 from pfslib.model.errors import (
     AlreadyExistsError,
     CommitOpenError,
     InvalidInputError,
-    IsADirectoryInCommitError,
     NotFoundError,
     PathNotFoundError,
     PfsError,
@@ -49,7 +47,7 @@ class _Meant:
             return "", ""
 
 
-class PfsFileSystem(ReadingVerbs):
+class PfsFileSystem(WritingVerbs):
     """Files of all commits of a store, by ``repo@ref/path``.
 
     ``ref`` is what references have: a branch, a tag, an id or its beginning, with ``^`` or ``.2``,
@@ -159,128 +157,6 @@ class PfsFileSystem(ReadingVerbs):
         if mode == "xb" and self.exists(path):
             raise AlreadyExistsError(f"{path} exists already", hint='mode "w" overwrites')
         return PfsWriter(path, mode, lambda file: self._put(at, file, mode, batch))
-
-    # --- writing -------------------------------------------------------------------------
-
-    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:  # noqa: ANN401
-        """Write the bytes of a file.
-
-        Raises:
-            AlreadyExistsError: Something is there, and the mode is ``create``.
-        """
-        at = parse_location(self._strip_protocol(path))
-        self._put(at, value, "xb" if mode == "create" else "wb")
-
-    def pipe(self, path: Any, value: bytes | None = None, **options: Any) -> None:  # noqa: ANN401
-        """Write the bytes of a file, or of several, by path: one commit."""
-        with self._one_commit():
-            super().pipe(path, value, **options)
-
-    def put_file(
-        self,
-        lpath: str | os.PathLike[str],
-        rpath: str,
-        callback: Callback = DEFAULT_CALLBACK,
-        mode: str = "overwrite",
-        **_: Any,  # noqa: ANN401
-    ) -> None:
-        """Write a file of the host, with its mode and time.
-
-        Raises:
-            AlreadyExistsError: Something is there, and the mode is ``create``.
-        """
-        source = Path(lpath)
-        if source.is_dir():
-            return
-        callback.set_size(source.stat().st_size)
-        at = parse_location(self._strip_protocol(rpath))
-        self._put(at, source, "xb" if mode == "create" else "wb")
-        callback.absolute_update(source.stat().st_size)
-
-    def put(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
-        """Write files of the host: one commit; see fsspec."""
-        with self._one_commit():
-            super().put(*args, **options)
-
-    def cp_file(self, path1: str, path2: str, **_: Any) -> None:  # noqa: ANN401
-        """Take a file over, by reference: its content is not read."""
-        source = parse_location(self._strip_protocol(path1))
-        target = parse_location(self._strip_protocol(path2))
-        commit = self._commit(source)
-        if commit.inspect_file(source.path).kind == "dir":
-            return  # comes with the files in it
-        with self._one_commit(), self._writing(target) as open_commit:
-            open_commit.copy_file(commit, source.path, target.path)
-
-    def copy(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
-        """Take files over, by reference: one commit; see fsspec."""
-        with self._one_commit():
-            super().copy(*args, **options)
-
-    def mv(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - fsspec's
-        """Move files: one commit of each branch; see fsspec."""
-        with self._one_commit():
-            super().mv(*args, **options)
-
-    def rm_file(self, path: str) -> None:
-        """Remove a file, or a directory with all below it."""
-        at = parse_location(self._strip_protocol(path))
-        self._commit(at).inspect_file(at.path)
-        with self._writing(at) as open_commit:
-            if at.path:
-                open_commit.delete_file(at.path)
-            else:
-                open_commit.delete_glob("/*")
-
-    def rm(
-        self,
-        path: str | list[str],
-        recursive: bool = False,  # noqa: FBT001, FBT002 - fsspec's signature
-        maxdepth: int | None = None,
-    ) -> None:
-        """Remove files, and with ``recursive`` directories: one commit.
-
-        Raises:
-            PathNotFoundError: Nothing is there.
-            IsADirectoryInCommitError: A directory, without ``recursive``.
-        """
-        with self._one_commit():
-            if maxdepth is not None:
-                super().rm(path, recursive=recursive, maxdepth=maxdepth)
-                return
-            gone = ""
-            for found in self.expand_path(path):
-                if gone and found.startswith(f"{gone}/"):
-                    continue
-                if not recursive and self.isdir(found):
-                    raise IsADirectoryInCommitError(found)
-                self.rm_file(found)
-                gone = found
-
-    _rm = rm_file
-
-    def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:  # noqa: ANN401, FBT001, FBT002
-        """Nothing: a directory comes with the first file in it."""
-
-    def makedirs(self, path: str, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Nothing, but an error if something is there.
-
-        Raises:
-            AlreadyExistsError: Something is there; a directory is no matter with ``exist_ok``.
-        """
-        if self.exists(path) and not (exist_ok and self.isdir(path)):
-            raise AlreadyExistsError(f"{self._strip_protocol(path)} exists already")
-
-    def rmdir(self, path: str) -> None:
-        """Nothing: a directory goes with the last file in it.
-
-        Raises:
-            InvalidInputError: There is something in it.
-        """
-        if self.ls(path, detail=False):
-            raise InvalidInputError(
-                f"{self._strip_protocol(path)} is not empty", hint="use rm(…, recursive=True)"
-            )
 
     # --- commits -------------------------------------------------------------------------
 

@@ -62,6 +62,53 @@ def test_a_call_that_fails_in_the_middle_leaves_nothing(fs, store, tmp_path):
     fs.pipe("scratch@master/after", b"")
 
 
+def test_what_is_moved_onto_itself_stays_and_into_itself_is_refused(fs, store):
+    fs.pipe({"scratch@master/a/f": b"1", "scratch@master/a/b/g": b"2", "scratch@master/h": b"3"})
+    for source, target in {
+        "scratch@master/h": "pfs://scratch@master/h",
+        "pfs://scratch@master/h": "scratch@master/",
+        "scratch@master/a/": "scratch@master/a",
+        "scratch@master/a": "scratch@master",
+        "scratch@master/a/*": "scratch@master/a/",
+    }.items():
+        fs.mv(source, target, recursive=True)
+    fs.mv("scratch@master/a", "scratch@master/a", recursive=True)
+    for source, target in {
+        "scratch@master/a": "scratch@master/a/b",
+        "scratch@master/a/": "scratch@master/a/new/",
+        "scratch@master/h": "scratch@master/h/h",
+    }.items():
+        with pytest.raises(pfslib.InvalidInputError, match="cannot be moved"):
+            fs.mv(source, target, recursive=True)
+    with pytest.raises(pfslib.InvalidInputError, match="cannot be moved"):
+        fs.mv(
+            ["scratch@master/h", "scratch@master/a/f"], ["scratch@master/a/f", "scratch@master/i"]
+        )
+    with pytest.raises(IsADirectoryError):
+        fs.mv("scratch@master/a", "scratch@master/c")
+    with pytest.raises(FileNotFoundError):
+        fs.mv("scratch@master/none", "scratch@master/new")
+    assert commits(store) == 1
+    fs.mv(["scratch@master/h", "scratch@master/a/f"], "scratch@master/a/")
+    assert fs.find("scratch@master") == [f"scratch@master/a/{name}" for name in ("b/g", "f", "h")]
+    assert fs.cat("scratch@master/a/h") == b"3"
+
+
+def test_rm_takes_what_is_named_in_any_order(fs):
+    def names() -> list[str]:
+        return [path[len("scratch@master/") :] for path in fs.find("scratch@master")]
+
+    tree = {f"scratch@master/{name}": b"" for name in ("a/x", "a/b/c/y", "a-b", "d/z", "e")}
+    fs.pipe(tree)
+    fs.rm(["scratch@master/a/x", "scratch@master/a", "scratch@master/a-b"], recursive=True)
+    assert names() == ["d/z", "e"]
+    fs.pipe(tree)
+    fs.rm("scratch@master/a", recursive=True, maxdepth=1)
+    assert names() == ["a-b", "a/b/c/y", "d/z", "e"]
+    fs.rm("scratch@master/**", recursive=True)
+    assert names() == []
+
+
 def test_a_transaction_is_one_commit_and_shows_what_it_wrote(fs, store):
     other = store.create_repo("other")
     with fs.transaction as transaction:
