@@ -62,6 +62,8 @@ class Editing:
         where: What the commit is called in errors.
         said: The same in those that are the user's own.
         writer: Takes the contents of the edits.
+        check_at_once: Whether edits that do not fit are refused when they are added, at the cost of
+            a look-up each, also of a commit that does not outlive this process.
         ended: Whether the commit was finished or discarded by way of this.
     """
 
@@ -75,6 +77,7 @@ class Editing:
         self._edits: list[Edit] = []
         self._touched = Touched()
         self._noted = 0
+        self.check_at_once = False
         self.writer = ContentWriter(store.kv)
         self.ended = False
 
@@ -127,6 +130,8 @@ class Editing:
             return True
         if self._durable:
             return self._stage(edits, seen)
+        if self.check_at_once:
+            self._check_fit(edits)
         before = len(self._edits)
         self._edits.extend(edits)
         if len(self._edits) >= MEMORY_MAX:
@@ -189,7 +194,8 @@ class Editing:
                 now = self._look_in(txn)
                 if seen is not None and seen != now:
                     return False
-                fits = seen is not None or self._fit(txn, now, edits)
+                waiting = Touched(staged(txn, now.record))
+                fits = seen is not None or self._fit(txn, now, edits, waiting)
             if not fits:
                 self.fold()
                 continue
@@ -203,9 +209,16 @@ class Editing:
                     self.fold()
             return True
 
-    def _fit(self, txn: ReadTxn, now: Seen, edits: Sequence[Edit]) -> bool:
-        """Whether edits fit; False if one has to fold what is staged first, to know."""
-        touched = Touched(staged(txn, now.record))
+    def _check_fit(self, edits: Sequence[Edit]) -> None:
+        """Make sure that edits fit with those that wait here."""
+        while True:
+            with self._store.kv.read() as txn:
+                if self._fit(txn, self._look_in(txn), edits, self._waiting()):
+                    return
+            self.fold()  # the contents of these edits stay held: they are in no tree yet
+
+    def _fit(self, txn: ReadTxn, now: Seen, edits: Sequence[Edit], touched: Touched) -> bool:
+        """Whether edits fit; False if one has to fold what waits, and touches them, to know."""
         for edit in edits:
             entry = edit.entry
             if entry is not None and entry.is_file and touched.makes_file(edit.path):

@@ -56,6 +56,7 @@ class Repo(HistoryVerbs, Keyed[Commit]):
         message: str = "",
         allow_empty: bool = False,
         wait_s: float = 0.0,
+        check_at_once: bool = False,
     ) -> OpenCommit:
         """A commit for a ``with`` block: published when the block ends, discarded if it raises.
 
@@ -64,14 +65,18 @@ class Repo(HistoryVerbs, Keyed[Commit]):
             message: Why.
             allow_empty: Make a commit also when the block changes nothing.
             wait_s: Seconds to wait for a branch that has an open commit.
+            check_at_once: Let what does not fit (a path would be a file and a directory) be an
+                error of the call that puts it, and not only of the commit: a look-up for each.
 
         Raises:
             BranchBusyError: The branch has an open commit.
             OutputRepoError: The repo is a pipeline's output.
         """
-        return self._start(
+        started = self._start(
             branch, message, owner=this_process(), allow_empty=allow_empty, wait_s=wait_s
         )
+        started._editing.check_at_once = check_at_once  # noqa: SLF001 - handles of one api
+        return started
 
     def start_commit(
         self, branch: str = "master", *, message: str = "", wait_s: float = 0.0

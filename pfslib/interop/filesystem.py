@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ from pfslib.interop.writing import WritingVerbs
 from pfslib.kv.lmdb_kv import identity
 from pfslib.model.errors import (
     AlreadyExistsError,
+    BranchNotFoundError,
     CommitOpenError,
     InvalidInputError,
     NotFoundError,
@@ -156,7 +157,8 @@ class PfsFileSystem(WritingVerbs):
         at = parse_location(path)
         if mode == "xb" and self.exists(path):
             raise AlreadyExistsError(f"{path} exists already", hint='mode "w" overwrites')
-        return PfsWriter(path, mode, lambda file: self._put(at, file, mode, batch))
+        start = self.size(path) if mode == "ab" and self.exists(path) else 0
+        return PfsWriter(path, mode, lambda file: self._put(at, file, mode, batch), start=start)
 
     # --- commits -------------------------------------------------------------------------
 
@@ -207,7 +209,7 @@ class PfsFileSystem(WritingVerbs):
         parents = inherited_batch(self._identity)
         # The parent may be waiting for this process.
         wait_s = 0.0 if parents is not None and parents.find(repo, branch) else self._wait_s
-        return store.repo(repo).commit(branch, wait_s=wait_s)
+        return store.repo(repo).commit(branch, wait_s=wait_s, check_at_once=True)
 
     def _batch(self) -> Batch | None:
         """What a write belongs to; None if it is a commit of its own."""
@@ -244,10 +246,10 @@ class PfsFileSystem(WritingVerbs):
     @contextmanager
     def _writing(self, at: Location, opened_in: Batch | None = None) -> Iterator[OpenCommit]:
         """The open commit that a write goes to, published afterwards if it is for that alone."""
-        if is_commit_id(at.ref):
+        batch = opened_in or self._batch()
+        if (batch is None or batch.find(at.repo, at.ref) is None) and self._is_of_commit(at):
             yield self._store.open_commit(at.repo, at.ref)
             return
-        batch = opened_in or self._batch()
         if batch is not None:
             with batch.writing(at.repo, at.ref) as open_commit:
                 if open_commit is not None:
@@ -257,6 +259,24 @@ class PfsFileSystem(WritingVerbs):
             raise StateError(f"the transaction that {at.branch}/{at.path} was written in is over")
         with self._start(self._store, at.repo, at.ref) as open_commit:
             yield open_commit
+
+    def _is_of_commit(self, at: Location) -> bool:
+        """Whether a reference means a commit itself, not a branch that is there or could be made.
+
+        A branch may be named ``master.0``, but not by somebody who may mean the first commit.
+        """
+        if is_commit_id(at.ref):
+            return True
+        with suppress(BranchNotFoundError):
+            self._store.repo(at.repo).list_commit(at.ref)  # lists none of them yet
+            return False
+        try:
+            self._store.commit(at.branch)
+        except CommitOpenError:
+            return True  # by the beginning of its id
+        except NotFoundError:
+            return False
+        return True
 
     def _put(self, at: Location, data: Data, mode: str, opened_in: Batch | None = None) -> None:
         with self._writing(at, opened_in) as open_commit:

@@ -70,17 +70,21 @@ class PfsWriter(_Discarded, io.BufferedIOBase):
     An exception in its ``with`` block discards it, and so does forgetting it.
     """
 
-    def __init__(self, path: str, mode: str, put: Callable[[IO[bytes]], None]) -> None:
+    def __init__(
+        self, path: str, mode: str, put: Callable[[IO[bytes]], None], *, start: int = 0
+    ) -> None:
         """Begin a file.
 
         Args:
             path: Of the file, as ``repo@ref/path``.
-            mode: What it was opened with.
+            mode: What it was opened with; with ``a`` all is written at the end.
             put: Takes what was written, at the end.
+            start: Bytes that are there already, and stay.
         """
         self.path = self.name = path
         self.mode = mode
         self._put = put
+        self._start = start
         self._maker = os.getpid()
         self._written = tempfile.SpooledTemporaryFile(_MEMORY_MAX)  # noqa: SIM115 - see close
 
@@ -97,22 +101,34 @@ class PfsWriter(_Discarded, io.BufferedIOBase):
         return True
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write bytes at the position."""
-        return self._open().write(data)
+        """Write bytes at the position, or to what is added to a file always at the end."""
+        file = self._open()
+        if "a" in self.mode:
+            file.seek(0, io.SEEK_END)
+        return file.write(data)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a position."""
-        return self._open().seek(offset, whence)
+        """Move to a position, in what can be written."""
+        start = self._start if whence == io.SEEK_SET else 0
+        return self._start + self._open().seek(max(offset - start, min(offset, 0)), whence)
 
     def tell(self) -> int:
         """The position in bytes."""
-        return self._open().tell()
+        return self._start + self._open().tell()
 
     def truncate(self, size: int | None = None, /) -> int:
-        """Cut what was written."""
+        """Cut what was written, or make it longer by zeros; what was there before stays."""
         file = self._open()
-        size = file.tell() if size is None else size
-        file.truncate(size)
+        position = file.tell()
+        size = self.tell() if size is None else size
+        wanted = max(0, size - self._start)
+        missing = wanted - file.seek(0, io.SEEK_END)
+        if wanted > _MEMORY_MAX:
+            file.rollover()
+        elif missing > 0:
+            file.write(bytes(missing))  # in memory, cutting it makes nothing longer
+        file.truncate(wanted)
+        file.seek(position)
         return size
 
     def close(self) -> None:

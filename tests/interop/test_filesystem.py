@@ -264,6 +264,24 @@ def test_an_open_commit_is_read_and_written_by_its_id(fs, store):
         fs.pipe(f"scratch@{lasting.id}/f", b"2")
 
 
+def test_no_branch_is_made_by_a_reference_to_something_else(fs, store):
+    fs.pipe("scratch@m/f", b"1")
+    store.repo("scratch").create_tag("v1", "m")
+    done, lasting = store.commit("scratch@m"), store.start_commit("scratch", "dev")
+    for ref in ("m.0", "v1", done.id[:8]):
+        with pytest.raises(pfslib.CommitFinishedError):
+            fs.pipe(f"scratch@{ref}/g", b"2")
+        with pytest.raises(pfslib.CommitFinishedError), fs.transaction:
+            fs.pipe(f"scratch@{ref}/g", b"2")
+    fs.pipe(f"scratch@{lasting.id[:8]}/g", b"2")
+    assert lasting.get_file("/g") == b"2"
+    assert list(store.repo("scratch").inspect().branches) == ["m"]
+    store.repo("scratch").commit("m.0").finish()  # who says so may have one, see References
+    store.repo("scratch").create_branch("m.0", "m")
+    fs.pipe("scratch@m.0/g", b"3")
+    assert fs.find("scratch@m.0") == ["scratch@m.0/f", "scratch@m.0/g"]
+
+
 def test_pinned_urls_keep_their_meaning(fs, store):
     fs.pipe("scratch@master/f", b"old")
     pinned = fs.pinned("pfs://scratch@master/f")
@@ -478,6 +496,32 @@ def test_large_files_wait_on_disk_and_can_be_sought_while_written(fs):
     with fs.open("scratch@master/f", "ab") as file:
         file.write(b"tail")
     assert fs.tail("scratch@master/f", 4) == b"tail"
+
+
+def test_a_file_being_written_moves_and_grows_as_others_do(fs):
+    with fs.open("scratch@master/f", "wb") as file:
+        file.write(b"1234")
+        file.seek(2)
+        assert file.truncate(8) == 8
+        assert file.tell() == 2
+        file.write(b"x")
+    assert fs.cat("scratch@master/f") == b"12x4\0\0\0\0"
+    with fs.open("scratch@master/f", "ab") as file:
+        assert file.tell() == 8
+        file.seek(0)
+        assert file.write(b"end") == 3
+        assert file.tell() == 11
+        assert file.seek(-1, 2) == 10
+        file.truncate()
+    assert fs.cat("scratch@master/f") == b"12x4\0\0\0\0en"
+    with fs.open("scratch@master/new", "a") as file:
+        assert file.tell() == 0
+        file.write("1")
+    with fs.open("scratch@master/new", "a") as file:
+        assert file.tell() == 1
+    with fs.open("scratch@master/large", "wb") as file:
+        file.truncate(20 << 20)
+    assert fs.size("scratch@master/large") == 20 << 20
 
 
 def test_text_and_compression_are_those_of_fsspec(fs):

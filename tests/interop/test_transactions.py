@@ -85,6 +85,19 @@ def test_a_file_that_cannot_be_put_ends_the_transaction_with_all_of_it(fs, store
     quick.pipe({"scratch@master/f": b"after", "scratch@other/g": b""})
 
 
+def test_what_clashes_is_said_at_once_and_spoils_nothing(fs):
+    fs.pipe("scratch@master/old/f", b"")
+    with fs.transaction:
+        fs.pipe("scratch@master/f", b"1")
+        fs.pipe("scratch@master/d/g", b"2")
+        for path in ("f/below", "d", "old", "old/f/x"):
+            with pytest.raises(pfslib.PathClashError):
+                fs.pipe(f"scratch@master/{path}", b"")
+        fs.pipe("scratch@master/f", b"3")
+    assert paths(fs) == ["d/g", "f", "old/f"]
+    assert fs.cat("scratch@master/f") == b"3"
+
+
 def test_a_transaction_is_of_the_store_however_it_is_named(fs, store, by_url, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(store.path)
