@@ -17,13 +17,14 @@ _GAP_Y: Final = 22
 _MARGIN: Final = 16
 
 _STYLE: Final = """
-.paper{fill:#ffffff}
-.box{fill:#eef3fa;stroke:#5b7aa8}
-.act{fill:#fdf3e1;stroke:#b98a2f}
-.way{fill:none;stroke:#8a8f98;stroke-width:1.4}
-text{font:13px system-ui,sans-serif;fill:#20242b;text-anchor:middle}
-.faint{font-size:11px;fill:#666c76}
+.pfs-graph .paper{fill:#ffffff}
+.pfs-graph .box{fill:#eef3fa;stroke:#5b7aa8}
+.pfs-graph .act{fill:#fdf3e1;stroke:#b98a2f}
+.pfs-graph .way{fill:none;stroke:#8a8f98;stroke-width:1.4}
+.pfs-graph text{font:13px system-ui,sans-serif;fill:#20242b;text-anchor:middle}
+.pfs-graph .faint{font-size:11px;fill:#666c76}
 """
+"""Styles hold for the whole page, other drawings on it included: so these are for a class."""
 
 
 class _Box(NamedTuple):
@@ -44,7 +45,7 @@ def graph_svg(graph: Graph, title: str) -> str:
     parts = [_edge_svg(boxes[e.start], boxes[e.end], e) for e in graph.edges]
     parts += [_box_svg(box) for box in boxes.values()]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width:.0f}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="pfs-graph" role="img" width="{width:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:100%;height:auto">'
         f"<title>{_text(title)}</title><style>{_STYLE}</style>"
         '<defs><marker id="pfs-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '

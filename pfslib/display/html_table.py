@@ -53,7 +53,7 @@ def table_html(
     return (
         f"<div>{_title(title)}"
         f'<table style="{_TABLE}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        f"{below_html(below)}{below_html(escape(note))}</div>"
+        f"{below_html(below)}{below_html(_text(note))}</div>"
     )
 
 
@@ -75,7 +75,7 @@ def fields_html(title: str, fields: Mapping[str, Cell | Bar], *, below: str = ""
 
 
 def _title(title: str) -> str:
-    return f"<div><strong>{escape(title)}</strong></div>"
+    return f"<div><strong>{_text(title)}</strong></div>"
 
 
 def below_html(html: str) -> str:
@@ -93,6 +93,9 @@ def _cell(value: Cell | Bar, *, left: bool = False) -> str:
         return f'<td style="{_CELL if left else _NUMBER}">{value:,}</td>'
     if isinstance(value, datetime):
         return f'<td style="{_CELL}"><span title="{value.isoformat()}">{value:%F %T}</span></td>'
-    # Names may hold bytes that are not UTF-8; a page is, wholly.
-    text = (value or "").encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return f'<td style="{_CELL}">{escape(text)}</td>'
+    return f'<td style="{_CELL}">{_text(value or "")}</td>'
+
+
+def _text(text: str) -> str:
+    """As HTML. Names may hold bytes that are not UTF-8; a page is, wholly."""
+    return escape(text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))

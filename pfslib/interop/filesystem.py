@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from fsspec.compression import compr
 from fsspec.core import get_compression
@@ -36,6 +36,8 @@ from pfslib.model.errors import (
     StoreNotFoundError,
 )
 from pfslib.model.names import is_commit_id
+
+_TEXT_OPTIONS: Final = ("encoding", "errors", "newline")
 
 
 class _Meant:
@@ -124,6 +126,8 @@ class PfsFileSystem(WritingVerbs):
             AlreadyExistsError: Something is there, and the mode is ``x``.
             InvalidInputError: Another mode.
         """
+        if "b" not in mode:
+            options.setdefault("encoding", "utf-8")
         if mode.startswith("r"):
             return super().open(
                 path, mode, block_size, cache_options, compression=compression, **options
@@ -135,7 +139,8 @@ class PfsFileSystem(WritingVerbs):
         if packing := get_compression(path, compression):
             file = PackedWriter(file, compr[packing](file, mode=binary[0]))
         if "b" not in mode:
-            file = TextWriter(file, **options)
+            text = {key: options[key] for key in _TEXT_OPTIONS if key in options}
+            file = TextWriter(file, **text)
         if batch is not None:
             batch.files.append(file)
         return file

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final, NamedTuple
 
@@ -22,6 +21,7 @@ from pfslib.model.paths import to_text
 _KINDS: Final = {b"100644": Kind.FILE, b"100755": Kind.EXECUTABLE, b"120000": Kind.SYMLINK}
 _GONE: Final = b"000000"
 _MARK: Final = re.compile(r"^git-commit: ([0-9a-f]{40,64})$", re.MULTILINE)
+_ENCODING: Final = re.compile(rb"^encoding ([!-~]+)$", re.MULTILINE)
 _BLOCK: Final = 1 << 20
 _MESSAGE_MAX: Final = 32 << 10
 
@@ -52,7 +52,7 @@ def import_git(
     Args:
         repo: Takes the commits.
         directory: The git repository, bare or with a work tree.
-        ref: Whose history.
+        ref: Whose history: one commit's, not a range.
         branch: The branch that takes the commits.
 
     Returns:
@@ -65,7 +65,10 @@ def import_git(
     Cost: one read of each version of each file, and a commit's sync for each commit.
     """
     git = GitProgram(host_path(directory))
-    wanted = git.lines("rev-list", "--first-parent", "--reverse", "--end-of-options", ref, "--")
+    if ref.startswith("^"):
+        raise InvalidInputError(f"git says: {ref} means what is not in a history")
+    (head,) = git.lines("rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
+    wanted = git.lines("rev-list", "--first-parent", "--reverse", head, "--")
     done = _imported(repo, branch)
     if done:
         if done not in wanted:
@@ -75,8 +78,7 @@ def import_git(
                 hint="import to another branch",
             )
         wanted = wanted[wanted.index(done) + 1 :]
-    with ExitStack() as ending:
-        objects = ending.enter_context(_Objects(git))
+    with _Objects(git) as objects:
         return [_commit(repo, branch, objects, step) for step in _steps(git, wanted)]
 
 
@@ -98,8 +100,7 @@ def _imported(repo: Repo, branch: str) -> str:
 
 
 def _commit(repo: Repo, branch: str, objects: _Objects, step: _Step) -> Commit:
-    about = objects.read(step.commit).decode("utf-8", "replace")
-    message, moment = _told(about, step.commit)
+    message, moment = _told(_decoded(objects.read(step.commit)), step.commit)
     with repo.commit(branch, message=message, allow_empty=True) as commit:
         # What goes, first: a file may become a directory.
         for change in step.changes:
@@ -115,6 +116,15 @@ def _commit(repo: Repo, branch: str, objects: _Objects, step: _Step) -> Commit:
 def _put(commit: OpenCommit, objects: _Objects, change: _Change, moment: datetime) -> None:
     blocks = objects.stream(change.blob)
     commit.put_entry(change.path, blocks, _KINDS[change.mode], modified=moment)
+
+
+def _decoded(about: bytes) -> str:
+    """What git keeps of a commit, in the encoding that it says."""
+    said = _ENCODING.search(about.partition(b"\n\n")[0])
+    try:
+        return about.decode(said[1].decode("ascii") if said else "utf-8", "replace")
+    except LookupError:  # Python knows none of that name
+        return about.decode("utf-8", "replace")
 
 
 def _told(about: str, sha: str) -> tuple[str, datetime]:

@@ -19,6 +19,7 @@ from pfslib.interop.locations import Location, parse_location
 from pfslib.interop.streams import PfsReader
 from pfslib.model.errors import (
     CommitOpenError,
+    InvalidPathError,
     IsADirectoryInCommitError,
     NotFoundError,
     WrongKindError,
@@ -102,7 +103,7 @@ class ReadingVerbs(AbstractFileSystem):  # type: ignore[misc] # fsspec has no ty
         """Whether anything is at a path; errors other than that it is not are raised."""
         try:
             self.info(path)
-        except (NotFoundError, WrongKindError):
+        except (NotFoundError, WrongKindError, InvalidPathError):
             return False
         return True
 

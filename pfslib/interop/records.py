@@ -20,7 +20,15 @@ _BLOCK: Final = 1 << 20
 _RECORD_MAX: Final = 64 << 20
 """Longest record in bytes; a quote that is never closed would otherwise fill the memory."""
 
-_BLANKS: Final = re.compile(r"[ \t\r\n]*")
+_OPENING: Final = re.compile(rb'(?:^|[,;\t|])"')
+"""A quote opens a field, where one begins; anywhere else it is a character."""
+
+_TO_CLOSING: Final = re.compile(rb'(?:[^"]++|"")*+"')
+
+_BLANKS: Final = re.compile("[ \t\r\n\x1e]*")
+"""RFC 7464 has a record separator before each document."""
+
+_NUMBER_GOES_ON: Final = re.compile(r"[-+.0-9eE]*")
 
 
 def put_split(
@@ -42,8 +50,9 @@ def put_split(
         commit: Takes the files.
         path: The directory.
         file: The stream.
-        by: What a record is: ``line``, up to a newline; ``csv``, the same, but a newline in quotes
-            ends no row; ``json``, one of several documents, with or without space in between.
+        by: What a record is: ``line``, up to a newline; ``csv``, the same, but a newline in quotes,
+            which open only where a field begins, ends no row; ``json``, one of several documents,
+            with or without space in between.
         records: Records in a file, at most; 0 for any number.
         size: Bytes after which a file is full; 0 for any number.
         header: How many records at the beginning are repeated in each file.
@@ -68,6 +77,11 @@ def put_split(
     for rows_of_one in _grouped(rows, records, size):
         commit.put_file(f"{path}/{number:016x}", head + b"".join(rows_of_one))
         number += 1
+    if number == first and b"\r" in head.rstrip(b"\r\n"):
+        raise InvalidInputError(
+            "the header is all there is: its lines end with CR alone",
+            hint="make them end with LF, by: tr '\\r' '\\n'",
+        )
     return number - first
 
 
@@ -99,24 +113,40 @@ def _is_number(name: str) -> bool:
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    return _rows(file, quote=b"")
+    return _rows(file, lambda line, quoted: False)  # noqa: ARG005 - no line ends in quotes
 
 
 def _csv_rows(file: IO[bytes]) -> Iterator[bytes]:
     """Rows as RFC 4180 has them: within quotes a newline is text, and a quote stands twice."""
-    return _rows(file, quote=b'"')
+    return _rows(file, _ends_quoted)
 
 
-def _rows(file: IO[bytes], *, quote: bytes) -> Iterator[bytes]:
+def _ends_quoted(line: bytes, quoted: bool) -> bool:  # noqa: FBT001 - a state, as it was before
+    """Whether a line, or what follows it, is within quotes at its end."""
+    at = 0
+    while True:
+        found = (_TO_CLOSING.match if quoted else _OPENING.search)(line, at)
+        if found is None:
+            return quoted
+        at, quoted = found.end(), not quoted
+
+
+def _rows(file: IO[bytes], ends_quoted: Callable[[bytes, bool], bool]) -> Iterator[bytes]:
     """What newlines outside of quotes end; the last one may go without."""
     row: list[bytes] = []
-    quoted, held, rest = False, 0, b""
+    first, quoted, held, rest = True, False, 0, b""
     while block := file.read(_BLOCK):
+        if first and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InvalidInputError(
+                "the text is UTF-16: it would be cut within its characters",
+                hint="make it UTF-8: iconv -f UTF-16 -t UTF-8",
+            )
         *lines, rest = (rest + block).split(b"\n")
+        first = first and not lines
         for line in lines:
             row.append(line + b"\n")
             held += len(line)
-            quoted ^= bool(quote) and line.count(quote) % 2 == 1
+            quoted = ends_quoted(line, quoted)
             if not quoted:
                 yield b"".join(row)
                 row, held = [], 0
@@ -125,7 +155,7 @@ def _rows(file: IO[bytes], *, quote: bytes) -> Iterator[bytes]:
                 f"a record is longer than {_RECORD_MAX >> 20} MiB",
                 hint="look for a quote that is not closed",
             )
-    if quoted ^ (bool(quote) and rest.count(quote) % 2 == 1):
+    if ends_quoted(rest, quoted):
         raise InvalidInputError("the last record has a quote that is not closed")
     if row or rest:
         yield b"".join([*row, rest, b"\n"])
@@ -133,7 +163,8 @@ def _rows(file: IO[bytes], *, quote: bytes) -> Iterator[bytes]:
 
 def _json_documents(file: IO[bytes]) -> Iterator[bytes]:
     """Each document as it stands, and a newline."""
-    decoder, utf8 = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")()
+    decoder = json.JSONDecoder(parse_int=len)  # what it is does not matter, and it may be long
+    utf8 = codecs.getincrementaldecoder("utf-8-sig")()
     text, ended = "", False
     while not ended:
         block = file.read(max(_BLOCK, len(text)))  # what is not whole is parsed again: not often
@@ -150,8 +181,8 @@ def _json_documents(file: IO[bytes]) -> Iterator[bytes]:
                 if ended or len(text) - start > _RECORD_MAX:
                     raise InvalidInputError(f"not JSON: {error}") from error
                 break  # it may go on in the next block
-            if end == len(text) and not ended:
-                break  # a number may go on, too
+            if not ended and _NUMBER_GOES_ON.fullmatch(text, end):
+                break
             yield text[start:end].encode() + b"\n"
             at = end
         text = text[at:]

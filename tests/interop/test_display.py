@@ -162,6 +162,15 @@ def test_a_store_is_drawn_three_ways(filled):
     assert "text/plain" not in drawing._repr_mimebundle_(exclude=["text/plain"])
 
 
+def test_titles_that_are_not_utf8_can_be_shown(repo):
+    name = b"/\xff".decode("utf-8", "surrogateescape")
+    with repo.commit() as commit:
+        commit.put_file(f"{name}/f", b"1")
+    top = commit.commit / name
+    for shown in (top, top / "f", commit.commit.list_file(name)):
+        assert "\\xff" in shown._repr_html_().encode().decode()
+
+
 def test_an_empty_store_can_be_drawn(store):
     assert str(store.draw()) == ""
     ET.fromstring(store.draw().svg)
@@ -191,7 +200,8 @@ def test_circles_strangers_and_evil_labels_do_no_harm():
     assert graph_tree(ring).count("↑") == 1
     svg = graph_svg(ring, EVIL)
     assert EVIL not in svg
-    ET.fromstring(svg)
+    style = ET.fromstring(svg).find(f"{SVG}style")
+    assert all(line.startswith(".pfs-graph ") for line in style.text.split("\n") if line)
     assert "<script" not in graph_mermaid(ring)
 
 

@@ -530,6 +530,10 @@ def test_text_and_compression_are_those_of_fsspec(fs):
     assert fs.cat("scratch@master/t.txt") == b"\xe4\r\n"
     with fs.open("scratch@master/t.gz", "wt", compression="infer") as file:
         file.write("packed")
+    with fs.open("scratch@master/u.txt", "w", foo=1) as file:
+        assert file.encoding == "utf-8"
+    with fs.open("scratch@master/u.txt", "r") as file:
+        assert file.encoding == "utf-8"
     with (
         pytest.raises(ZeroDivisionError),
         fs.open("scratch@master/half.gz", "w", compression="gzip") as file,

@@ -157,6 +157,24 @@ def test_another_ref_to_another_branch(repo, filled):
         import_git(repo, filled.directory, branch="own")
 
 
+def test_only_a_commit_has_a_history(repo, filled):
+    filled("tag", "-a", "-m", "annotated", "v1")
+    for ref in ("main~2..main", "^main~2", "main^{tree}", "none", "--all"):
+        with pytest.raises(pfslib.InvalidInputError, match="git says"):
+            import_git(repo, filled.directory, ref)
+    assert list(repo.list_commit()) == []
+    assert len(import_git(repo, filled.directory, "v1")) == 6
+
+
+def test_messages_are_decoded_as_git_says(repo, git):
+    git("-c", "i18n.commitEncoding=ISO-8859-1", "commit", "-q", "--allow-empty", "-m",
+        b"caf\xe9".decode("utf-8", "surrogateescape"))  # fmt: skip
+    git("-c", "i18n.commitEncoding=none-such", "commit", "-q", "--allow-empty", "-m", "plain")
+    first, second = import_git(repo, git.directory)
+    assert first.message.startswith("caf\u00e9\n")
+    assert second.message.startswith("plain\n")
+
+
 def test_submodules_are_left_out(repo, filled, tmp_path):
     inner = Git(tmp_path / "inner")
     (inner.directory / "f").write_text("1")

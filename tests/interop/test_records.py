@@ -94,6 +94,8 @@ def test_any_json_comes_back_wherever_the_blocks_end(documents, block):
         (b"{]", {"by": "json"}, "not JSON"),
         (b"[" * 200_000, {"by": "json"}, "not JSON"),
         (b'"\xff"', {"by": "json"}, "not UTF-8"),
+        (b"a,b\r1,2\r", {"by": "csv", "header": 1}, "CR alone"),
+        ("a\nb\n".encode("utf-16"), {"by": "line"}, "UTF-16"),
         (b"", {"records": 0}, "needs a number"),
         (b"", {"by": "xml"}, "cannot split by"),
     ],
@@ -120,3 +122,16 @@ def test_a_file_in_the_place_of_the_directory(repo):
     with pytest.raises(pfslib.PathClashError), repo.commit() as commit:
         commit.put_file("/out", b"1")
         put_split(commit, "/out", io.BytesIO(b"a\n"))
+
+
+def test_a_quote_opens_only_where_a_field_begins():
+    rows = [b'1,6" pipe\n', b'2,"two\nlines""\n",3\n', b'"a"b"c,d\n', b'x;"\n"\n', b'a"\n']
+    assert list(module._csv_rows(io.BytesIO(b"".join(rows)))) == rows
+
+
+def test_documents_of_every_kind_that_json_has(monkeypatch):
+    monkeypatch.setattr(module, "_BLOCK", 4)
+    long = b"1" * 5000
+    data = b"\xef\xbb\xbf2.5e10 -1E+3 1.25\x1e{}\n\x1e[1]\n" + long
+    found = list(module._json_documents(io.BytesIO(data)))
+    assert [part.strip() for part in found] == [b"2.5e10", b"-1E+3", b"1.25", b"{}", b"[1]", long]
