@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pfslib.commits.finish import finish, fold, fold_batches
+from pfslib.commits.forsaken import leave_block
 from pfslib.commits.refs import find_commit
 from pfslib.commits.staging import discard, find_open, stage, staged, staged_end
 from pfslib.kv.protocol import KV, Hold, ReadTxn
@@ -340,6 +341,7 @@ class Editing:
 
     def _end(self) -> None:
         self.ended = True
+        leave_block(self._id)
         self.writer.close()
         self._forget()
 

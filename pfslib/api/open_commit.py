@@ -20,14 +20,9 @@ from pfslib.api.mapped_writes import known_files
 from pfslib.api.pages import open_commit_html
 from pfslib.api.read_verbs import ReadVerbs
 from pfslib.api.tree import Tree
-from pfslib.commits.forsaken import forsake
+from pfslib.commits.forsaken import enter_block, forsake
 from pfslib.kv.short_reads import ShortReads
-from pfslib.model.errors import (
-    InvalidInputError,
-    InvalidPathError,
-    PfsError,
-    StateError,
-)
+from pfslib.model.errors import InvalidInputError, InvalidPathError, PfsError, StateError
 from pfslib.model.history import OpenCommit as OpenRecord
 from pfslib.model.nodes import Entry, Kind
 from pfslib.model.paths import split_path
@@ -317,6 +312,7 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
         self._editing.discard()
 
     def __enter__(self) -> Self:
+        enter_block(self.id)
         return self
 
     def __exit__(

@@ -15,6 +15,7 @@ from pfslib.api.open_commit import OpenCommit
 from pfslib.api.pages import commits_html, repo_html
 from pfslib.api.waiting import rounds
 from pfslib.commits.branches import find_branch, get_branch
+from pfslib.commits.forsaken import is_in_block
 from pfslib.commits.refs import find_commit, get_commit, list_commit_ids
 from pfslib.commits.repos import get_repo
 from pfslib.commits.staging import find_open_on, start
@@ -69,7 +70,8 @@ class Repo(HistoryVerbs, Keyed[Commit]):
                 error of the call that puts it, and not only of the commit: a look-up for each.
 
         Raises:
-            BranchBusyError: The branch has an open commit.
+            BranchBusyError: The branch has an open commit; at once if it is that of a block which
+                this thread is in.
             OutputRepoError: The repo is a pipeline's output.
         """
         started = self._start(
@@ -91,7 +93,8 @@ class Repo(HistoryVerbs, Keyed[Commit]):
             wait_s: Seconds to wait for a branch that has an open commit.
 
         Raises:
-            BranchBusyError: The branch has an open commit.
+            BranchBusyError: The branch has an open commit; at once if it is that of a block which
+                this thread is in.
             OutputRepoError: The repo is a pipeline's output.
         """
         return self._start(branch, message, owner="", allow_empty=True, wait_s=wait_s)
@@ -144,8 +147,8 @@ class Repo(HistoryVerbs, Keyed[Commit]):
                         message=message,
                         owner=owner,
                     )
-            except BranchBusyError:
-                if last:
+            except BranchBusyError as error:
+                if last or is_in_block(error.commit):
                     raise
             else:
                 return OpenCommit(self._store, record, durable=not owner, allow_empty=allow_empty)

@@ -131,6 +131,23 @@ def test_a_forked_child_has_no_part_in_a_transaction(fs, store):
     assert len(list(store.repo("scratch").list_commit())) == 2
 
 
+def test_nobody_waits_for_its_own_block(fs, store):
+    repo, began = store.repo("scratch"), time.monotonic()
+    with repo.commit() as commit:
+        for _ in range(2):
+            with pytest.raises(pfslib.BranchBusyError):  # at once
+                fs.pipe("scratch@master/f", b"1")
+        commit.finish()
+        fs.pipe("scratch@master/f", b"2")
+    with pytest.raises(ZeroDivisionError), repo.commit():
+        raise ZeroDivisionError
+    lasting = repo.start_commit("dev")  # which another thread may end
+    threading.Timer(0.2, lasting.finish).start()
+    fs.pipe("scratch@dev/f", b"3")
+    assert time.monotonic() - began < 20
+    assert fs.cat("scratch@master/f") == b"2"
+
+
 def test_a_file_that_was_opened_before_joins(fs, store):
     file = fs.open("scratch@master/f", "wb")
     with fs.transaction:
