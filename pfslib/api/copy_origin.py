@@ -35,7 +35,10 @@ class Origin(msgspec.Struct, frozen=True):
     """Id of the commit that was being made of it; it counts as base once it is there."""
 
     discarding: bool = False
-    """Whether its files are being removed: what is left of them is nobody's work."""
+    """Whether what was put aside is being removed: it is nobody's work."""
+
+    removing: bool = False
+    """The same, as far as ``base`` holds it."""
 
     @property
     def shown(self) -> str:

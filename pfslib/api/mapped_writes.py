@@ -30,17 +30,20 @@ def known_files(kv: KV, directory: Path, *, reread: bool, mapped: bool) -> HostS
     return HostStats(kv, forget=reread, since_ns=since_ns)
 
 
-def _show_mapped_writes(path: Path) -> bool:
-    """Have writes through memory maps change the times of files from now on.
+def shows_mapped_writes(path: Path) -> bool:
+    """Whether a file system gives pages that are written through memory maps a time.
 
-    The first write to a page does, and then none before the kernel has put that page on the disk.
-
-    Returns:
-        Whether they do; of a file system in memory, which never puts them anywhere, they do not.
+    The first write to a page changes the file's times, and then none before the kernel has put that
+    page on the disk. A file system in memory never puts it anywhere.
     """
     number = path.stat().st_dev
     device = f"{os.major(number)}:{os.minor(number)}"
-    if any(m.device == device and m.file_system in _IN_MEMORY for m in kernel_mounts()):
+    return not any(m.device == device and m.file_system in _IN_MEMORY for m in kernel_mounts())
+
+
+def _show_mapped_writes(path: Path) -> bool:
+    """Have writes through memory maps change the times of files from now on, where they do."""
+    if not shows_mapped_writes(path):
         return False
     sync_file_system(path)
     return True

@@ -7,11 +7,9 @@ A marker file in the directory says what it is a copy of: see `copy_origin`.
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -19,8 +17,26 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from pfslib.api.copy_origin import MARKER, Origin, read_origin, store_of, write_origin
+from pfslib.api.copy_origin import (
+    MARKER,
+    Origin,
+    is_working_copy,
+    read_origin,
+    store_of,
+    write_origin,
+)
 from pfslib.api.copy_register import forget_copy, note_copy
+from pfslib.api.copy_removal import (
+    ASIDE,
+    alone,
+    check_nothing_mounted,
+    check_removed,
+    clock_ns,
+    put_aside,
+    put_back,
+    remove_held,
+)
+from pfslib.api.mapped_writes import shows_mapped_writes
 from pfslib.kv.syncing import sync_file_system
 from pfslib.model.errors import (
     AlreadyExistsError,
@@ -43,10 +59,8 @@ if TYPE_CHECKING:
     from pfslib.api.open_commit import OpenCommit
     from pfslib.api.store import Store
 
-_TICK_S: Final = 0.02
-"""Longer than the tick of any kernel's clock for the times of files."""
-
 _ROUNDS: Final = 5
+"""How often what was put aside is committed before it counts as being changed all the time."""
 
 
 class WorkingCopy:
@@ -107,17 +121,76 @@ class WorkingCopy:
                 yours in the directory: commit it to a branch of its own.
             AlreadyExistsError: The branch named is there already.
             UnsupportedFileError: There is a device, fifo or socket in the directory.
-            StateError: A `discard` has begun to remove the files.
+            StateError: An `unmount` or `discard` has begun to remove the files.
+            BusyError: Another process commits or unmounts it.
 
         Cost: the file system is synced, and every file looked at; those that changed since they
         were last committed are read. Of a file system in memory, all are.
         """
+        with alone(self.path):
+            self._check_whole(self.origin)
+            put_back(self.path)  # somebody was killed while he unmounted
+            return self._commit(message, self.path, branch=branch, reread=reread)
+
+    def unmount(self, message: str = "") -> Commit | None:
+        """Commit what has changed, and remove the files: the directory is left empty.
+
+        Between the two the files are put aside, and committed again if they are still changed.
+        One that is changed even later, by a program that had it open, is left lying there.
+
+        What was cut short, a `discard` too, is only finished.
+
+        Raises:
+            ConflictError: See `commit`; everything is left as it is.
+            StateError: Something is mounted inside; everything is committed and left. Or it is
+                no working copy any more, but files were changed too late, and are kept.
+            BusyError: Files are being changed all the time; everything is committed and left. Or
+                another process is at it.
+
+        Cost: see `commit`. Files changed in the last seconds, and those at the top, are read once
+        more; of a file system in memory, all are.
+        """
+        with alone(self.path):
+            origin = self.origin
+            if origin.discarding or origin.removing:
+                self._finish(origin)
+                return None
+            put_back(self.path)
+            committed_ns = clock_ns(self.path) if shows_mapped_writes(self.path) else 0
+            made = self._commit(message, self.path)  # whatever is refused, is before all else
+            put_aside(self.path)
+            try:
+                made = self._commit_last(message) or made
+            except BaseException:
+                put_back(self.path)
+                raise
+            origin = msgspec.structs.replace(self.origin, removing=True)
+            write_origin(self.path, origin)
+            self._finish(origin, committed_ns=committed_ns)
+            return made
+
+    def discard(self) -> None:
+        """Remove the files, with all changes that are not committed.
+
+        Raises:
+            StateError: Something is mounted inside; nothing has been removed. Or files have been
+                made since the removal began, and are kept.
+            BusyError: Another process is at it.
+        """
+        with alone(self.path):
+            origin = self.origin
+            if not (origin.discarding or origin.removing):
+                put_back(self.path)
+                put_aside(self.path)
+            # What is made from now on is not in what is put aside, so it is somebody's new work.
+            origin = msgspec.structs.replace(origin, discarding=True)
+            write_origin(self.path, origin)
+            self._finish(origin)
+
+    def _commit(
+        self, message: str, files: Path, *, branch: str | None = None, reread: bool = False
+    ) -> Commit | None:
         origin = self.origin
-        if origin.discarding:
-            raise StateError(
-                f"some files in {self.path} have been discarded already",
-                hint=f"`pfs unmount {self.path}` removes the rest",
-            )
         if branch is not None:
             origin = self._fork(origin, branch)
         repo = self._store.repo(origin.repo)
@@ -127,56 +200,46 @@ class WorkingCopy:
             if head != origin.base:
                 raise _moved(origin, head)
             write_origin(self.path, msgspec.structs.replace(origin, pending=making.id))
-            self._put(making, origin.below, reread=reread)
+            self._put(making, origin.below, files, reread=reread)
         if making.commit is not None:
             origin = msgspec.structs.replace(origin, base=making.commit.id)
         write_origin(self.path, origin)
         return making.commit
 
-    def unmount(self, message: str = "") -> Commit | None:
-        """Commit what has changed, and remove the files: the directory is left empty.
+    def _check_whole(self, origin: Origin) -> None:
+        if origin.discarding or origin.removing:
+            raise StateError(
+                f"some files in {self.path} have been discarded already"
+                if origin.discarding
+                else f"some files in {self.path} have been committed and removed already",
+                hint=f"`pfs unmount {self.path}` removes the rest",
+            )
 
-        A `discard` that was cut short is only finished.
-
-        Raises:
-            ConflictError: See `commit`; everything is left as it is.
-            StateError: See `discard`; everything is committed and left.
-            BusyError: Files are being changed all the time; everything is committed and left.
-        """
-        if self.origin.discarding:
-            self.discard()
-            return None
-        made = None
-        for attempt in range(_ROUNDS):
-            time.sleep(_TICK_S)
-            since_ns = time.time_ns() - int(_TICK_S / 2 * 1e9)
-            # A file that was being changed may have been changed again through a memory map.
-            made = self.commit(message, reread=attempt > 0) or made
-            if not any(_changed_since(self.path, since_ns)):
-                self.discard()
-                return made
+    def _commit_last(self, message: str) -> Commit | None:
+        """Commit what was put aside, until it is not being changed any more."""
+        last = None
+        for _ in range(_ROUNDS):
+            made = self._commit(message, self.path / ASIDE)
+            if made is None:
+                return last
+            last = made
         raise BusyError(
             f"files in {self.path} are being changed", hint="end the program that does, then retry"
         )
 
-    def discard(self) -> None:
-        """Remove the files, with all changes that are not committed.
-
-        Raises:
-            StateError: Another file system is mounted inside; nothing has been removed.
-        """
-        _check_nothing_mounted(self.path)
-        # First of all, lest a later commit takes what is half removed for somebody's edits.
-        write_origin(self.path, msgspec.structs.replace(self.origin, discarding=True))
-        for path in self.path.iterdir():
-            if path.name == MARKER:
-                continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+    def _finish(self, origin: Origin, *, committed_ns: int = 0) -> None:
+        """Remove what was put aside, and the marker."""
+        check_nothing_mounted(self.path)
+        aside = self.path / ASIDE
+        if origin.discarding:
+            if aside.is_dir():
+                shutil.rmtree(aside)
+        elif aside.is_dir():
+            base = self._store.commit(f"{origin.repo}@{origin.base}") if origin.base else None
+            remove_held(aside, base, origin.below, committed_ns=committed_ns)
         (self.path / MARKER).unlink()
         forget_copy(self._store.path, self.path)
+        check_removed(self.path, origin.shown)
 
     def _fork(self, origin: Origin, branch: str) -> Origin:
         repo = self._store.repo(origin.repo)
@@ -190,11 +253,12 @@ class WorkingCopy:
                 base = ""
         return msgspec.structs.replace(origin, branch=branch, base=base)
 
-    def _put(self, making: OpenCommit, below: str, *, reread: bool) -> None:
-        """Make the directory of an open commit the same as this one."""
-        self._delete_gone(making, below, self.path)
-        making.put_file(below, self.path, reread=reread, mapped=True)
-        making.delete_file(join_path((*split_path(below), MARKER.encode())))
+    def _put(self, making: OpenCommit, below: str, files: Path, *, reread: bool) -> None:
+        """Make the directory of an open commit the same as one of the host."""
+        self._delete_gone(making, below, files)
+        making.put_file(below, files, reread=reread, mapped=True)
+        if is_working_copy(files):
+            making.delete_file(join_path((*split_path(below), MARKER.encode())))
 
     def _delete_gone(self, making: OpenCommit, below: str, directory: Path) -> None:
         try:
@@ -321,24 +385,3 @@ def _is_directory(path: Path) -> bool | None:
         return stat.S_ISDIR(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return None
-
-
-def _check_nothing_mounted(top: Path) -> None:
-    device = top.stat().st_dev
-    for folder, folders, _ in os.walk(top):
-        for name in folders:
-            path = Path(folder, name)
-            if path.lstat().st_dev != device:
-                raise StateError(
-                    f"another file system is mounted on {path}",
-                    hint=f"`umount {path}`, then retry",
-                )
-
-
-def _changed_since(top: Path, since_ns: int) -> Iterator[Path]:
-    for folder, folders, files in os.walk(top):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            ours = folder == str(top) and name.startswith(MARKER)
-            if not ours and path.lstat().st_ctime_ns >= since_ns:
-                yield path

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pfslib
-from pfslib.api import mapped_writes, working_copy
+from pfslib.api import copy_removal, mapped_writes, working_copy
 from pfslib.api.copy_origin import MARKER, list_copies, read_origin
+from pfslib.api.copy_removal import ASIDE, alone
 from pfslib.cli.mounts import list_mount, unmount
 from pfslib.cli.session import Session
 from pfslib.kv.layout import COPIES_FOLDER
@@ -294,6 +295,161 @@ def test_a_discard_spares_what_is_mounted_inside(store: pfslib.Store, copy: Path
     assert list(copy.iterdir()) == []
 
 
+@pytest.mark.mount
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can bind a directory")
+@pytest.mark.parametrize("verb", ["unmount", "discard"])
+def test_what_is_bound_inside_is_spared(
+    store: pfslib.Store, copy: Path, tmp_path: Path, verb: str
+) -> None:
+    """It is on the same device as the working copy."""
+    working = store.repo("r").working_copy(copy)
+    outside, inside = tmp_path / "outside", copy / "folder/inside"
+    outside.mkdir()
+    inside.mkdir()
+    (outside / "precious").touch()
+    subprocess.run(["mount", "--bind", outside, inside], check=True)
+    try:
+        with pytest.raises(pfslib.StateError, match=f"is mounted on {inside}"):
+            getattr(working, verb)()
+        assert (outside / "precious").exists()
+        assert (copy / "keep").read_text() == "kept"
+    finally:
+        subprocess.run(["umount", inside], check=True)
+
+
+def edit_when(monkeypatch: pytest.MonkeyPatch, name: str, edit: Callable[[], object]) -> None:
+    """Edit, once, right before a function of the end of a working copy is called."""
+    edits = [edit]
+    step = getattr(working_copy, name)
+
+    def edit_before(*args: object, **named: object) -> object:
+        if edits:
+            edits.pop()()
+        return step(*args, **named)
+
+    monkeypatch.setattr(working_copy, name, edit_before)
+
+
+def test_an_edit_after_the_first_commit_is_committed_too(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working = store.repo("r").working_copy(copy)
+    edit_when(monkeypatch, "put_aside", lambda: (copy / "keep").write_text("KEPT"))
+    working.unmount()
+    assert contents(store.commit("r@master"))["/keep"] == b"KEPT"
+    assert list(copy.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["keep", "folder/a"])
+def test_an_edit_of_the_last_moment_is_left_lying(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """By a program that had the file open, and of the same size."""
+    working = store.repo("r").working_copy(copy)
+    before = contents(store.commit("r@master"))
+    with (copy / path).open("r+b", buffering=0) as file:
+        edit_when(monkeypatch, "remove_held", lambda: file.write(b"K"))
+        with pytest.raises(pfslib.StateError, match=f"are kept: {ASIDE}/") as caught:
+            working.unmount()
+    assert "move them" in caught.value.hint
+    left = [entry for entry in copy.rglob("*") if entry.is_file()]
+    assert left == [copy / ASIDE / path]
+    assert left[0].read_bytes()[:1] == b"K"
+    assert contents(store.commit("r@master")) == before
+
+
+@pytest.mark.parametrize("verb", ["unmount", "discard"])
+def test_what_is_made_once_the_removal_began_is_left_lying(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    working = store.repo("r").working_copy(copy)
+    edit_when(monkeypatch, "check_nothing_mounted", lambda: (copy / "keep").write_text("new"))
+    with pytest.raises(pfslib.StateError, match="are kept: keep"):
+        getattr(working, verb)()
+    assert [(entry.name, entry.read_text()) for entry in copy.iterdir()] == [("keep", "new")]
+
+
+def test_times_of_whole_seconds_hide_no_edit(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same size, and with the times that it had when it was committed."""
+    working = store.repo("r").working_copy(copy)
+    file = copy / "folder/a"
+    then = file.stat()
+
+    def save_again() -> None:
+        file.write_text("A")
+        os.utime(file, ns=(then.st_atime_ns, then.st_mtime_ns))
+
+    edit_when(monkeypatch, "put_aside", save_again)
+    working.unmount()
+    assert contents(store.commit("r@master"))["/folder/a"] == b"A"
+
+
+def test_files_that_change_all_the_time_stay(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working = store.repo("r").working_copy(copy)
+    put = working._put
+
+    log = copy / "log"
+    os.close(os.open(log, os.O_CREAT))
+    held = log.open("a", buffering=1)
+
+    def write_and_put(*args: object, **named: object) -> None:
+        print("line", file=held)
+        put(*args, **named)
+
+    monkeypatch.setattr(working, "_put", write_and_put)
+    with held, pytest.raises(pfslib.BusyError, match="are being changed"):
+        working.unmount()
+    assert contents(store.commit("r@master"))["/log"] == log.read_bytes()
+    assert (copy / "keep").read_text() == "kept"
+    assert not (copy / ASIDE).exists()
+
+
+def test_names_that_vanish_do_not_stop_the_end(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working = store.repo("r").working_copy(copy)
+    lstat = Path.lstat
+
+    def vanish(path: Path) -> os.stat_result:
+        if path.name == "b" and path.parent.parent == copy / ASIDE:
+            path.unlink()
+        return lstat(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "lstat", vanish)
+        working.unmount()
+    assert list(copy.iterdir()) == []
+
+
+def test_what_is_long_committed_is_not_read_again_to_be_removed(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    working = store.repo("r").working_copy(copy)
+    stream, compared = pfslib.Commit.stream_file, []
+
+    def count(commit: pfslib.Commit, path: str) -> Iterator[bytes]:
+        compared.append(path)
+        return stream(commit, path)
+
+    monkeypatch.setattr(copy_removal, "RACY_NS", 0)
+    monkeypatch.setattr(pfslib.Commit, "stream_file", count)
+    time.sleep(0.02)  # longer than a tick of the clock for files
+    working.unmount()
+    assert sorted(compared) == ["/change", "/keep", "/remove", "/to_folder"]  # moving shows
+
+
+def test_one_at_a_time(store: pfslib.Store, copy: Path) -> None:
+    working = store.repo("r").working_copy(copy)
+    with alone(copy):
+        for verb in (working.commit, working.unmount, working.discard):
+            with pytest.raises(pfslib.BusyError, match="being committed or unmounted"):
+                verb()
+
+
 @pytest.fixture(params=["disk", "memory"])
 def copy_anywhere(request: pytest.FixtureRequest, copy: Path) -> Iterator[Path]:
     if request.param == "disk":
@@ -420,7 +576,7 @@ CRASH = """
             return function(*args, **named)
         return call
     verb, name, at = sys.argv[3:]
-    owner = working_copy if name == "write_origin" else pfslib.OpenCommit
+    owner = working_copy if name in ("write_origin", "put_aside") else pfslib.OpenCommit
     setattr(owner, name, dying(getattr(owner, name), int(at)))
     getattr(copy, verb)("once")
 """
@@ -433,7 +589,9 @@ CRASH = """
         ("commit", "put_file", 1, False),
         ("commit", "finish", 1, False),
         ("commit", "write_origin", 2, True),
+        ("unmount", "put_aside", 1, True),
         ("unmount", "write_origin", 3, True),
+        ("unmount", "write_origin", 5, True),
     ],
 )
 def test_killed_while_it_commits(

@@ -1,0 +1,214 @@
+"""The end of a working copy: its files are put aside, and those that a commit holds are removed.
+
+What is put aside, programs reach only that had it open, or were in it, before. Of these, a file is
+removed only while it is what the commit holds. So a change that comes too late is left lying.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pfslib.api.copy_origin import MARKER
+from pfslib.model.errors import BusyError, PathNotFoundError, StateError
+from pfslib.mounts.mountinfo import kernel_mounts
+from pfslib.trees.hoststats import RACY_NS
+
+if TYPE_CHECKING:
+    from pfslib.api.commit import Commit
+    from pfslib.api.info import FileInfo
+
+ASIDE: Final = f"{MARKER}-aside"
+
+_NAMES_SHOWN: Final = 8
+_STILL_USED: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT})
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep other commits and ends of a working copy out.
+
+    Raises:
+        BusyError: There is one.
+    """
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"{path} is being committed or unmounted", hint="wait until that is done"
+            ) from None
+        except OSError:  # a file system without such locks
+            yield
+            return
+        try:
+            yield
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)  # a child forked meanwhile may have a copy of it
+    finally:
+        os.close(lock)
+
+
+def edited(path: Path) -> list[Path]:
+    """What is in a working copy, but for what is ours."""
+    return [entry for entry in path.iterdir() if not entry.name.startswith(MARKER)]
+
+
+def put_aside(path: Path) -> None:
+    """Move all that is in a working copy to its folder for that.
+
+    Raises:
+        StateError: Something is mounted inside.
+        OSError: Something cannot be moved; all is where it was.
+    """
+    check_nothing_mounted(path)
+    aside = path / ASIDE
+    aside.mkdir()
+    try:
+        for entry in edited(path):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                entry.rename(aside / entry.name)
+    except BaseException:
+        put_back(path)
+        raise
+
+
+def put_back(path: Path) -> None:
+    """Undo `put_aside`; does nothing where nothing was put aside.
+
+    Raises:
+        StateError: There is something new of the same name; both are kept.
+    """
+    aside = path / ASIDE
+    if not aside.is_dir():
+        return
+    taken = []
+    for entry in aside.iterdir():
+        if os.path.lexists(path / entry.name):
+            taken.append(entry.name)
+        else:
+            entry.rename(path / entry.name)
+    if taken:
+        raise StateError(
+            f"{_listed(taken)} in {aside} cannot be moved back: {path} has others of these names",
+            hint="rename or remove either, then retry",
+        )
+    aside.rmdir()
+
+
+def check_nothing_mounted(top: Path) -> None:
+    """See to it that no removal reaches into what is mounted inside.
+
+    Raises:
+        StateError: Something is.
+    """
+    real = Path(os.path.realpath(top))
+    for mount in kernel_mounts():
+        if real in mount.path.parents:
+            raise StateError(
+                f"something is mounted on {mount.path}", hint=f"`umount {mount.path}`, then retry"
+            )
+
+
+def clock_ns(path: Path) -> int:
+    """What time it is for the file system of a directory: that may be another machine's."""
+    probe = path / f"{MARKER}-clock"
+    probe.touch()
+    try:
+        probe.chmod(0o600)  # an older one of somebody killed gets the time, too
+        return probe.stat().st_ctime_ns
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def remove_held(aside: Path, commit: Commit | None, below: str, *, committed_ns: int) -> None:
+    """Remove what was put aside, as far as it is what a commit holds.
+
+    Args:
+        aside: Where that is.
+        commit: The commit; None for one without files.
+        below: The directory of it that is copied.
+        committed_ns: Files that have not been changed for some time before this, by the file
+            system's clock, are known to be in the commit; the others are compared, byte by byte.
+    """
+    _Removal(commit, committed_ns).directory(aside, below)
+
+
+def check_removed(path: Path, shown: str) -> None:
+    """Tell of what was left.
+
+    Raises:
+        StateError: Something was.
+    """
+    aside = path / ASIDE
+    late = [f"{ASIDE}/{entry.name}" for entry in aside.iterdir()] if aside.is_dir() else []
+    left = [*late, *(entry.name for entry in edited(path))]
+    if left:
+        raise StateError(
+            f"{path} is no working copy of {shown} any more, but files in it were changed "
+            f"too late to be committed, and are kept: {_listed(left)}",
+            hint="move them elsewhere; a new working copy can take them in",
+        )
+
+
+class _Removal:
+    def __init__(self, commit: Commit | None, committed_ns: int) -> None:
+        self._commit = commit
+        self._committed_ns = committed_ns
+
+    def directory(self, directory: Path, below: str | None) -> None:
+        """Remove what is held of a directory, and itself if that is all."""
+        known = self._known(below)
+        for path in list(directory.iterdir()):
+            info = known.get(path.name)
+            with suppress(FileNotFoundError):  # removed meanwhile
+                status = path.lstat()
+                if stat.S_ISDIR(status.st_mode):
+                    self.directory(path, info.path if info and info.kind == "dir" else None)
+                elif info is not None and self._is_same(path, status, info):
+                    path.unlink()
+        try:
+            directory.rmdir()
+        except OSError as error:
+            if error.errno not in _STILL_USED:
+                raise
+
+    def _known(self, below: str | None) -> dict[str, FileInfo]:
+        if below is None or self._commit is None:
+            return {}
+        try:
+            return {info.path.rpartition("/")[2]: info for info in self._commit.list_file(below)}
+        except PathNotFoundError:
+            return {}
+
+    def _is_same(self, path: Path, status: os.stat_result, info: FileInfo) -> bool:
+        assert self._commit is not None
+        if info.kind == "symlink":
+            if not stat.S_ISLNK(status.st_mode):
+                return False
+            target = os.readlink(os.fsencode(path))  # noqa: PTH115 - a Path would tidy it up
+            return target == self._commit.get_file(info.path)
+        if (
+            info.kind != "file"
+            or not stat.S_ISREG(status.st_mode)
+            or status.st_size != info.size
+            or bool(status.st_mode & 0o111) != info.executable
+        ):
+            return False
+        if max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS <= self._committed_ns:
+            return True
+        with path.open("rb") as file:
+            blocks = self._commit.stream_file(info.path)
+            return all(file.read(len(block)) == block for block in blocks) and not file.read(1)
+
+
+def _listed(names: list[str]) -> str:
+    shown, more = ", ".join(sorted(names)[:_NAMES_SHOWN]), len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
