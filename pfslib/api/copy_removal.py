@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pfslib.api.copy_origin import MARKER
-from pfslib.model.errors import BusyError, PathNotFoundError, StateError
+from pfslib.model.errors import (
+    AlreadyExistsError,
+    BusyError,
+    PathNotFoundError,
+    PfsError,
+    StateError,
+)
 from pfslib.mounts.mountinfo import kernel_mounts
 from pfslib.trees.hoststats import RACY_NS
 
@@ -54,6 +60,43 @@ def alone(path: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_UN)  # a child forked meanwhile may have a copy of it
     finally:
         os.close(lock)
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Have an empty directory for oneself, to make a working copy in.
+
+    Raises:
+        AlreadyExistsError: It is not empty, or somebody else makes one in it.
+    """
+    claim = path / f"{MARKER}-making"
+    try:
+        claim.touch(exist_ok=False)
+    except FileExistsError:
+        raise AlreadyExistsError(
+            f"{path} is not empty: somebody makes a working copy in it",
+            hint=f"wait for that; if it was cut short, remove {claim} and what is half made",
+        ) from None
+    try:
+        if any(entry != claim for entry in path.iterdir()):
+            raise AlreadyExistsError(f"{path} is not empty", hint="name an empty directory")
+        yield
+    finally:
+        claim.unlink(missing_ok=True)
+
+
+@contextmanager
+def removed_on_failure(path: Path, commit: Commit | None, below: str) -> Iterator[None]:
+    """If the block fails, remove what an export into a claimed directory has written."""
+    try:
+        yield
+    except BaseException:
+        with suppress(PfsError, OSError):  # more is left lying then; the first error says why
+            (path / MARKER).unlink(missing_ok=True)
+            for note in path.glob(".pfs-export-*~*"):
+                note.unlink()
+            remove_held(path, commit, below)
+        raise
 
 
 def edited(path: Path) -> list[Path]:
@@ -128,17 +171,28 @@ def clock_ns(path: Path) -> int:
         probe.unlink(missing_ok=True)
 
 
-def remove_held(aside: Path, commit: Commit | None, below: str, *, committed_ns: int) -> None:
-    """Remove what was put aside, as far as it is what a commit holds.
+def remove_held(
+    directory: Path, commit: Commit | None, below: str, *, committed_ns: int = 0
+) -> None:
+    """Remove what is in a directory, as far as it is what a commit holds.
 
     Args:
-        aside: Where that is.
+        directory: The directory.
         commit: The commit; None for one without files.
         below: The directory of it that is copied.
         committed_ns: Files that have not been changed for some time before this, by the file
             system's clock, are known to be in the commit; the others are compared, byte by byte.
     """
-    _Removal(commit, committed_ns).directory(aside, below)
+    _Removal(commit, committed_ns).inside(directory, below)
+
+
+def remove_empty(directory: Path) -> None:
+    """Remove a directory, unless there is something in it."""
+    try:
+        directory.rmdir()
+    except OSError as error:
+        if error.errno not in _STILL_USED:
+            raise
 
 
 def check_removed(path: Path, shown: str) -> None:
@@ -163,22 +217,18 @@ class _Removal:
         self._commit = commit
         self._committed_ns = committed_ns
 
-    def directory(self, directory: Path, below: str | None) -> None:
-        """Remove what is held of a directory, and itself if that is all."""
+    def inside(self, directory: Path, below: str | None) -> None:
+        """Remove what is held of what is in a directory."""
         known = self._known(below)
         for path in list(directory.iterdir()):
             info = known.get(path.name)
             with suppress(FileNotFoundError):  # removed meanwhile
                 status = path.lstat()
                 if stat.S_ISDIR(status.st_mode):
-                    self.directory(path, info.path if info and info.kind == "dir" else None)
+                    self.inside(path, info.path if info and info.kind == "dir" else None)
+                    remove_empty(path)
                 elif info is not None and self._is_same(path, status, info):
                     path.unlink()
-        try:
-            directory.rmdir()
-        except OSError as error:
-            if error.errno not in _STILL_USED:
-                raise
 
     def _known(self, below: str | None) -> dict[str, FileInfo]:
         if below is None or self._commit is None:

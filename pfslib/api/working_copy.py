@@ -31,10 +31,13 @@ from pfslib.api.copy_removal import (
     alone,
     check_nothing_mounted,
     check_removed,
+    claimed,
     clock_ns,
     put_aside,
     put_back,
+    remove_empty,
     remove_held,
+    removed_on_failure,
 )
 from pfslib.api.mapped_writes import shows_mapped_writes
 from pfslib.kv.syncing import sync_file_system
@@ -237,6 +240,7 @@ class WorkingCopy:
         elif aside.is_dir():
             base = self._store.commit(f"{origin.repo}@{origin.base}") if origin.base else None
             remove_held(aside, base, origin.below, committed_ns=committed_ns)
+            remove_empty(aside)
         (self.path / MARKER).unlink()
         forget_copy(self._store.path, self.path)
         check_removed(self.path, origin.shown)
@@ -314,22 +318,18 @@ class WorkingCopy:
 
         Cost: reading and writing all of it; where the file system can, it shares what is equal.
         """
-        if any(path.iterdir()):
-            raise AlreadyExistsError(f"{path} is not empty", hint="name an empty directory")
-        heads = {known.name: known.head for known in store.repo(repo).list_branch()}
-        _check_branch(store, repo, branch, heads, new=new)
-        place = quote_from_bytes(bytes(store.path))
-        origin = Origin(place, repo, branch, below, heads.get(branch, ""))
-        try:
-            if origin.base:
-                _export(store.commit(f"{repo}@{origin.base}"), path, below)
-            # Or the next commit could take for edits what a power loss has left of the files.
-            sync_file_system(path)
-            write_origin(path, origin)
-        except BaseException:
-            for made in path.iterdir():
-                shutil.rmtree(made) if _is_directory(made) else made.unlink()
-            raise
+        with claimed(path):
+            heads = {known.name: known.head for known in store.repo(repo).list_branch()}
+            _check_branch(store, repo, branch, heads, new=new)
+            place = quote_from_bytes(bytes(store.path))
+            origin = Origin(place, repo, branch, below, heads.get(branch, ""))
+            base = store.commit(f"{repo}@{origin.base}") if origin.base else None
+            with removed_on_failure(path, base, below):
+                if base is not None:
+                    _export(base, path, below)
+                # Or the next commit could take for edits what a power loss has left of the files.
+                sync_file_system(path)
+                write_origin(path, origin)
         return cls(store, path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import mmap
 import os
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 import pfslib
 from pfslib.api import copy_removal, mapped_writes, working_copy
 from pfslib.api.copy_origin import MARKER, list_copies, read_origin
-from pfslib.api.copy_removal import ASIDE, alone
+from pfslib.api.copy_removal import ASIDE, alone, edited
 from pfslib.cli.mounts import list_mount, unmount
 from pfslib.cli.session import Session
 from pfslib.kv.layout import COPIES_FOLDER
@@ -221,12 +222,46 @@ def test_the_files_are_on_the_disk_before_they_count(
     seen = []
 
     def look_and_sync(path: Path) -> None:
-        seen.append({entry.name for entry in path.iterdir()})
+        seen.append({entry.name for entry in edited(path)})
         sync_file_system(path)
 
     monkeypatch.setattr(working_copy, "sync_file_system", look_and_sync)
     store.repo("r").working_copy(copy)
     assert seen == [{entry.name for entry in copy.iterdir()} - {MARKER}]
+
+
+def test_of_two_made_in_one_directory_there_is_one(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = []
+
+    def second() -> None:
+        with pytest.raises(pfslib.AlreadyExistsError, match="not empty") as caught:
+            store.repo("r").working_copy(copy)
+        refusals.append(caught.value)
+
+    edit_when(monkeypatch, "_export", second)
+    working = store.repo("r").working_copy(copy)
+    expected = edit(copy)
+    second()
+    assert len(refusals) == 2
+    assert contents(working.commit()) == expected
+    assert sorted(entry.name for entry in copy.iterdir() if entry not in edited(copy)) == [MARKER]
+
+
+def test_one_that_cannot_be_made_removes_what_it_has_written(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edit_and_fail(directory: Path) -> None:
+        (directory / "precious").write_text("of somebody else")
+        (directory / "folder/a").write_text("A")
+        raise OSError(errno.EIO, "no disk")
+
+    monkeypatch.setattr(working_copy, "sync_file_system", edit_and_fail)
+    with pytest.raises(OSError, match="no disk"):
+        store.repo("r").working_copy(copy)
+    left = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
+    assert left == {"precious", "folder/a"}
 
 
 def test_a_branch_that_exists_is_not_taken_for_a_conflict(store: pfslib.Store, copy: Path) -> None:
