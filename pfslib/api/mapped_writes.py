@@ -12,7 +12,11 @@ from pfslib.kv.syncing import sync_file_system
 from pfslib.mounts.mountinfo import kernel_mounts
 from pfslib.trees.hoststats import HostStats
 
-_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
+_ON_DISK: Final = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs"})
+"""File systems known to give a page that is written through a map a time, once it was synced.
+
+One in memory never does; nor does an overlay over one, and what others do who knows.
+"""
 
 
 def known_files(kv: KV, directory: Path, *, reread: bool, mapped: bool) -> HostStats:
@@ -36,9 +40,11 @@ def shows_mapped_writes(path: Path) -> bool:
     The first write to a page changes the file's times, and then none before the kernel has put that
     page on the disk. A file system in memory never puts it anywhere.
     """
-    number = path.stat().st_dev
-    device = f"{os.major(number)}:{os.minor(number)}"
-    return not any(m.device == device and m.file_system in _IN_MEMORY for m in kernel_mounts())
+    real = Path(os.path.realpath(path))
+    mounted = {mount.path: mount.file_system for mount in kernel_mounts()}
+    around = next((mounted[place] for place in (real, *real.parents) if place in mounted), "")
+    inside = (kind for place, kind in mounted.items() if real in place.parents)
+    return all(kind in _ON_DISK for kind in (around, *inside))
 
 
 def _show_mapped_writes(path: Path) -> bool:

@@ -151,7 +151,8 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
             special: Of a directory: ``refuse`` or ``skip`` devices, fifos and sockets in it.
             reread: Of a directory: read every file, whatever is known of it.
             mapped: Of a directory: sync its file system first, so that what is written through
-                memory maps shows, now and the next time. One in memory is read wholly instead.
+                memory maps shows, now and the next time. All files are read instead where it is not
+                known to show then: elsewhere than on ext, xfs, btrfs and f2fs.
             progress: Of what is on the host: told files and bytes read so far.
 
         Returns:

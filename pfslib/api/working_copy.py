@@ -128,7 +128,7 @@ class WorkingCopy:
             BusyError: Another process commits or unmounts it.
 
         Cost: the file system is synced, and every file looked at; those that changed since they
-        were last committed are read. Of a file system in memory, all are.
+        were last committed are read. Elsewhere than on ext, xfs, btrfs and f2fs, all are.
         """
         with alone(self.path):
             self._check_whole(self.origin)
@@ -151,7 +151,7 @@ class WorkingCopy:
                 another process is at it.
 
         Cost: see `commit`. Files changed in the last seconds, and those at the top, are read once
-        more; of a file system in memory, all are.
+        more; elsewhere than on ext, xfs, btrfs and f2fs, all are.
         """
         with alone(self.path):
             origin = self.origin

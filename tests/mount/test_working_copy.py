@@ -485,18 +485,31 @@ def test_one_at_a_time(store: pfslib.Store, copy: Path) -> None:
                 verb()
 
 
-@pytest.fixture(params=["disk", "memory"])
-def copy_anywhere(request: pytest.FixtureRequest, copy: Path) -> Iterator[Path]:
+@pytest.fixture(params=["disk", "memory", "overlay"])
+def copy_anywhere(request: pytest.FixtureRequest, copy: Path, tmp_path: Path) -> Iterator[Path]:
+    """On an overlay, whose own device is not in memory but whose files are."""
     if request.param == "disk":
         yield copy
         return
     if os.geteuid() != 0:
         pytest.skip("only root can mount a tmpfs")
-    subprocess.run(["mount", "-t", "tmpfs", "none", copy], check=True)
-    try:
+    with contextlib.ExitStack() as mounts:
+
+        def mount(*words: object, on: Path) -> None:
+            subprocess.run(["mount", "-t", *words, on], check=True)
+            mounts.callback(subprocess.run, ["umount", on], check=True)
+
+        if request.param == "memory":
+            mount("tmpfs", "none", on=copy)
+        else:
+            layers = tmp_path / "layers"
+            layers.mkdir()
+            mount("tmpfs", "none", on=layers)
+            for name in ("lower", "upper", "work"):
+                (layers / name).mkdir()
+            shown = f"lowerdir={layers}/lower,upperdir={layers}/upper,workdir={layers}/work"
+            mount("overlay", "none", "-o", shown, on=copy)
         yield copy
-    finally:
-        subprocess.run(["umount", copy], check=True)
 
 
 @pytest.mark.mount
@@ -506,15 +519,15 @@ def test_writes_through_a_memory_map_are_committed(
     """They change no time of the file while the kernel has not written the page back."""
     monkeypatch.setattr(hoststats, "RACY_NS", 10**8)  # else the test has to wait for seconds
     working = store.repo("r").working_copy(copy_anywhere)
-    mapped = copy_anywhere / "mapped"
+    mapped = copy_anywhere / "folder/mapped"
     mapped.write_bytes(b"0" * 8192)
     with mapped.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
         memory[0:1] = b"1"
         time.sleep(0.3)
-        assert contents(working.commit())["/mapped"][:2] == b"10"
+        assert contents(working.commit())["/folder/mapped"][:2] == b"10"
         memory[1:2] = b"2"
         working.unmount()
-    assert contents(store.commit("r@master"))["/mapped"][:2] == b"12"
+    assert contents(store.commit("r@master"))["/folder/mapped"][:2] == b"12"
 
 
 def test_a_page_written_while_it_commits_is_seen_by_the_next_commit(
