@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -12,9 +13,18 @@ import msgspec
 
 from pfslib.api.copy_register import noted_copies
 from pfslib.kv.syncing import sync_directory, write_durably
-from pfslib.model.errors import CorruptionError, NotFoundError, PfsError
+from pfslib.model.errors import CorruptionError, NotFoundError, PfsError, UnsupportedFileError
 
 MARKER: Final = ".pfs-working-copy"
+"""Names at the top that begin so are ours."""
+
+ASIDE: Final = f"{MARKER}-aside"
+"""The folder of what is put aside while the working copy ends."""
+
+CLAIM: Final = f"{MARKER}-making"
+PROBE: Final = f"{MARKER}-clock"
+_NEW: Final = f"{MARKER}~"
+_OUR_FILES: Final = frozenset({MARKER, CLAIM, PROBE, _NEW})
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -87,9 +97,25 @@ def store_of(path: Path) -> Path:
     return Path(os.fsdecode(unquote_to_bytes(read_origin(path).store)))
 
 
+def our_files(path: Path) -> list[str]:
+    """The names of our own files in a working copy.
+
+    Raises:
+        UnsupportedFileError: Something else has such a name.
+    """
+    ours = [entry for entry in path.iterdir() if entry.name.startswith(MARKER)]
+    for entry in ours:
+        mode = entry.lstat().st_mode
+        right = stat.S_ISDIR(mode) if entry.name == ASIDE else stat.S_ISREG(mode)
+        if not right or entry.name not in {*_OUR_FILES, ASIDE}:
+            why = f"cannot be committed: names that begin with {MARKER} mark working copies"
+            raise UnsupportedFileError(str(entry), why, hint="rename it")
+    return [entry.name for entry in ours if entry.name != ASIDE]
+
+
 def write_origin(path: Path, origin: Origin) -> None:
     """Say what a directory is a working copy of, durably."""
-    temporary = path / f"{MARKER}~"
+    temporary = path / _NEW
     temporary.unlink(missing_ok=True)  # of somebody who was killed right here
     write_durably(temporary, msgspec.json.encode(origin))
     temporary.replace(path / MARKER)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pfslib.api.copy_origin import MARKER
+from pfslib.api.copy_origin import ASIDE, CLAIM, MARKER, PROBE
 from pfslib.model.errors import (
     AlreadyExistsError,
     BusyError,
@@ -29,8 +29,6 @@ from pfslib.trees.hoststats import RACY_NS
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
     from pfslib.api.info import FileInfo
-
-ASIDE: Final = f"{MARKER}-aside"
 
 _NAMES_SHOWN: Final = 8
 _STILL_USED: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT})
@@ -69,7 +67,7 @@ def claimed(path: Path) -> Iterator[None]:
     Raises:
         AlreadyExistsError: It is not empty, or somebody else makes one in it.
     """
-    claim = path / f"{MARKER}-making"
+    claim = path / CLAIM
     try:
         claim.touch(exist_ok=False)
     except FileExistsError:
@@ -162,7 +160,7 @@ def check_nothing_mounted(top: Path) -> None:
 
 def clock_ns(path: Path) -> int:
     """What time it is for the file system of a directory: that may be another machine's."""
-    probe = path / f"{MARKER}-clock"
+    probe = path / PROBE
     probe.touch()
     try:
         probe.chmod(0o600)  # an older one of somebody killed gets the time, too

@@ -18,16 +18,16 @@ from urllib.parse import quote_from_bytes
 import msgspec
 
 from pfslib.api.copy_origin import (
+    ASIDE,
     MARKER,
     Origin,
-    is_working_copy,
+    our_files,
     read_origin,
     store_of,
     write_origin,
 )
 from pfslib.api.copy_register import forget_copy, note_copy
 from pfslib.api.copy_removal import (
-    ASIDE,
     alone,
     check_nothing_mounted,
     check_removed,
@@ -131,6 +131,7 @@ class WorkingCopy:
         were last committed are read. Elsewhere than on ext, xfs, btrfs and f2fs, all are.
         """
         with alone(self.path):
+            our_files(self.path)  # else nothing is begun
             self._check_whole(self.origin)
             put_back(self.path)  # somebody was killed while he unmounted
             return self._commit(message, self.path, branch=branch, reread=reread)
@@ -154,6 +155,7 @@ class WorkingCopy:
         more; elsewhere than on ext, xfs, btrfs and f2fs, all are.
         """
         with alone(self.path):
+            our_files(self.path)  # else nothing is begun
             origin = self.origin
             if origin.discarding or origin.removing:
                 self._finish(origin)
@@ -181,6 +183,7 @@ class WorkingCopy:
             BusyError: Another process is at it.
         """
         with alone(self.path):
+            our_files(self.path)  # else nothing is begun
             origin = self.origin
             if not (origin.discarding or origin.removing):
                 put_back(self.path)
@@ -261,8 +264,8 @@ class WorkingCopy:
         """Make the directory of an open commit the same as one of the host."""
         self._delete_gone(making, below, files)
         making.put_file(below, files, reread=reread, mapped=True)
-        if is_working_copy(files):
-            making.delete_file(join_path((*split_path(below), MARKER.encode())))
+        for name in our_files(files):
+            making.delete_file(join_path((*split_path(below), name.encode())))
 
     def _delete_gone(self, making: OpenCommit, below: str, directory: Path) -> None:
         try:
@@ -360,12 +363,12 @@ def _check_branch(
 
 def _export(commit: Commit, path: Path, below: str) -> None:
     try:
-        commit.inspect_file(join_path((*split_path(below), MARKER.encode())))
-    except PathNotFoundError:
-        pass
-    else:
-        raise AlreadyExistsError(f"{commit} has a file {MARKER}, which marks working copies")
-    try:
+        for info in commit.list_file(below):
+            name = info.path.rpartition("/")[2]
+            if name.startswith(MARKER):
+                raise AlreadyExistsError(
+                    f"{commit} has a file {name}, a name that marks working copies"
+                )
         commit.export(path, below)
     except PathNotFoundError:
         return

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 import pfslib
 from pfslib.api import copy_removal, mapped_writes, working_copy
-from pfslib.api.copy_origin import MARKER, list_copies, read_origin
-from pfslib.api.copy_removal import ASIDE, alone, edited
+from pfslib.api.copy_origin import ASIDE, CLAIM, MARKER, list_copies, read_origin
+from pfslib.api.copy_removal import alone, edited
 from pfslib.cli.mounts import list_mount, unmount
 from pfslib.cli.session import Session
 from pfslib.kv.layout import COPIES_FOLDER
@@ -279,6 +279,28 @@ def test_what_cannot_be_stored_keeps_everything(store: pfslib.Store, copy: Path)
         working.unmount()
     assert store.commit("r@master") == before
     assert (copy / "change").read_text() == "new"
+
+
+@pytest.mark.parametrize("name", [f"{MARKER}~", ASIDE, f"{MARKER}-of-mine"])
+def test_names_that_are_for_markers(store: pfslib.Store, copy: Path, name: str) -> None:
+    working = store.repo("r").working_copy(copy)
+    mine = copy / name
+    mine.touch() if name == ASIDE else mine.mkdir()
+    for verb in (working.commit, working.unmount, working.discard):
+        with pytest.raises(pfslib.UnsupportedFileError, match=f"{name} cannot be") as caught:
+            verb()
+    assert caught.value.hint == "rename it"
+    mine.rename(copy / "mine")
+    (copy / CLAIM).touch()  # of somebody killed when all was made
+    assert working.commit() is None or name == ASIDE
+    working.unmount()
+    with store.repo("r").commit() as commit:
+        commit.put_file(f"/{name}", "")
+    shutil.rmtree(copy)
+    copy.mkdir()
+    with pytest.raises(pfslib.AlreadyExistsError, match=f"has a file {name}, a name that marks"):
+        store.repo("r").working_copy(copy)
+    assert list(copy.iterdir()) == []
 
 
 def test_discard(store: pfslib.Store, copy: Path) -> None:
