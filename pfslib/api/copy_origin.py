@@ -13,7 +13,13 @@ import msgspec
 
 from pfslib.api.copy_register import noted_copies
 from pfslib.kv.syncing import sync_directory, write_durably
-from pfslib.model.errors import CorruptionError, NotFoundError, PfsError, UnsupportedFileError
+from pfslib.model.errors import (
+    CorruptionError,
+    InvalidInputError,
+    NotFoundError,
+    PfsError,
+    UnsupportedFileError,
+)
 
 MARKER: Final = ".pfs-working-copy"
 """Names at the top that begin so are ours."""
@@ -95,6 +101,24 @@ def store_of(path: Path) -> Path:
         NotFoundError: It is none.
     """
     return Path(os.fsdecode(unquote_to_bytes(read_origin(path).store)))
+
+
+def store_of_own(path: Path) -> Path:
+    """The same, if it was this user who made the working copy.
+
+    A stranger's marker may name any store, such as this user's.
+
+    Raises:
+        NotFoundError: It is none.
+        InvalidInputError: It was not.
+    """
+    store_dir = store_of(path)
+    if (path / MARKER).lstat().st_uid != os.geteuid():
+        raise InvalidInputError(
+            f"{path} is a working copy of somebody else, who says that it is of {store_dir}",
+            hint="`--store` names the store that you mean",
+        )
+    return store_dir
 
 
 def our_files(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 import pfslib
-from pfslib.api.copy_origin import store_of
+from pfslib.api.copy_origin import store_of_own
 from pfslib.api.working_copy import WorkingCopy
 from pfslib.cli.documents import commit_document
 from pfslib.cli.output import print_document, say, whisper
@@ -69,5 +69,5 @@ def _conclude(session: Session, store: Store, made: Commit | None) -> None:
 
 
 def _open(session: Session, directory: Path) -> Store:
-    """The store that is meant; without a word on it, that of the working copy."""
-    return session.open() if session.store else pfslib.open(store_of(directory))
+    """The store that is meant; without a word on it, that of one's own working copy."""
+    return session.open() if session.store else pfslib.open(store_of_own(directory))
