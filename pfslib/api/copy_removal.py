@@ -76,7 +76,7 @@ def claimed(path: Path) -> Iterator[None]:
             hint=f"wait for that; if it was cut short, remove {claim} and what is half made",
         ) from None
     try:
-        if any(entry != claim for entry in path.iterdir()):
+        if any(entry != claim and not _is_lost_and_found(entry) for entry in path.iterdir()):
             raise AlreadyExistsError(f"{path} is not empty", hint="name an empty directory")
         yield
     finally:
@@ -98,8 +98,22 @@ def removed_on_failure(path: Path, commit: Commit | None, below: str) -> Iterato
 
 
 def edited(path: Path) -> list[Path]:
-    """What is in a working copy, but for what is ours."""
-    return [entry for entry in path.iterdir() if not entry.name.startswith(MARKER)]
+    """What is in a working copy, but for what is ours, or the file system's own."""
+    return [
+        entry
+        for entry in path.iterdir()
+        if not entry.name.startswith(MARKER) and not _is_lost_and_found(entry)
+    ]
+
+
+def _is_lost_and_found(path: Path) -> bool:
+    """Whether it is what ext4 puts into its top directory, and its fsck needs there."""
+    if path.name != "lost+found" or path.is_symlink() or not path.parent.is_mount():
+        return False
+    try:
+        return path.stat().st_uid == 0 and not any(path.iterdir())
+    except OSError:
+        return False
 
 
 def put_aside(path: Path) -> None:

@@ -28,6 +28,7 @@ from pfslib.api.copy_origin import ASIDE, CLAIM, MARKER, list_copies, read_origi
 from pfslib.api.copy_removal import alone, edited
 from pfslib.cli.mounts import list_mount, unmount
 from pfslib.cli.session import Session
+from pfslib.cli.working_copies import commit as commit_copy
 from pfslib.kv.layout import COPIES_FOLDER
 from pfslib.kv.syncing import sync_file_system
 from pfslib.trees import hoststats
@@ -412,6 +413,8 @@ def test_an_edit_of_the_last_moment_is_left_lying(
     left = [entry for entry in copy.rglob("*") if entry.is_file()]
     assert left == [copy / ASIDE / path]
     assert left[0].read_bytes()[:1] == b"K"
+    with pytest.raises(pfslib.AlreadyExistsError, match="not empty"):
+        store.repo("r").working_copy(copy)
     assert contents(store.commit("r@master")) == before
 
 
@@ -587,6 +590,43 @@ def test_on_a_mount_point_it_is_taken_away_like_anywhere(
     assert done.exit_code == 0, done.output
     assert contents(store.commit("r@master"))["/new"] == b"1"
     assert list(copy_anywhere.iterdir()) == []
+
+
+@pytest.mark.mount
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a tmpfs")
+def test_what_ext4_has_in_its_top_directory_is_spared(store: pfslib.Store, copy: Path) -> None:
+    found = copy / "lost+found"
+    found.mkdir()
+    with pytest.raises(pfslib.AlreadyExistsError, match="not empty"):
+        store.repo("r").working_copy(copy)  # no file system's top
+    subprocess.run(["mount", "-t", "tmpfs", "none", copy], check=True)
+    try:
+        found.mkdir(mode=0o700)
+        with store.repo("r").working_copy(copy) as path:
+            expected = edit(path)
+        assert list(copy.iterdir()) == [found]
+        assert contents(store.commit("r@master")) == expected
+        (found / "saved").touch()
+        with pytest.raises(pfslib.AlreadyExistsError, match="not empty"):
+            store.repo("r").working_copy(copy)
+    finally:
+        subprocess.run(["umount", copy], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_the_marker_of_a_stranger_names_no_store(store: pfslib.Store, copy: Path) -> None:
+    store.repo("r").working_copy(copy)
+    edit(copy)
+    os.chown(copy / MARKER, 65534, 65534)
+    before = store.commit("r@master")
+    for verb in (unmount, commit_copy):
+        done = CliRunner().invoke(verb, [str(copy), "--no-run"], obj=Session())
+        assert isinstance(done.exception, pfslib.InvalidInputError)
+        assert done.exception.hint == "`--store` names the store that you mean"
+    assert store.commit("r@master") == before
+    named = Session(str(store.path))
+    assert CliRunner().invoke(unmount, [str(copy), "--no-run"], obj=named).exit_code == 0
+    assert store.commit("r@master") != before
 
 
 def test_it_is_listed_beside_mounts(store: pfslib.Store, copy: Path, tmp_path: Path) -> None:
