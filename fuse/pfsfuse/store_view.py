@@ -35,8 +35,8 @@ class Catalog(Protocol):
         """All branches, tags and commits of a repo."""
         ...
 
-    def heads(self) -> list[CatalogEntry]:
-        """The heads of all branches."""
+    def heads(self, only: str | None = None, /) -> list[CatalogEntry]:
+        """The heads of all branches, or of those of one repo."""
         ...
 
     def find(self, repo: str, name: str, /) -> CatalogEntry:
@@ -84,8 +84,9 @@ class ShownStore(ShownDirectory):
         self._known: _Known = WeakValueDictionary()
 
     def top(self) -> Inode:
-        """The directory of all repos."""
-        return Inode(directory_entry(b"", mtime_ns=time.time_ns()), self)
+        """The directory of all repos, as old as the newest head is now."""
+        newest_ns = _newest_ns(self._catalog.heads(), default=time.time_ns())
+        return Inode(directory_entry(b"", mtime_ns=newest_ns), self)
 
     def child(self, directory: Inode, name: bytes, /) -> Inode:
         """See Shown."""
@@ -115,7 +116,9 @@ class ShownStore(ShownDirectory):
         self._catalog.tidy()
 
     def _repo(self, directory: Inode, name: str) -> Inode:
-        entry = directory_entry(name.encode(), mtime_ns=directory.entry.mtime_ns)
+        heads = self._catalog.heads(name)
+        newest_ns = _newest_ns(heads, default=directory.entry.mtime_ns)
+        entry = directory_entry(name.encode(), mtime_ns=newest_ns)
         return Inode(entry, ShownRepo(self._catalog, name, self._known), directory)
 
 
@@ -161,6 +164,11 @@ class ShownRepo(ShownDirectory):
 def _inode(directory: Inode, found: CatalogEntry, shown: ShownTree) -> Inode:
     salt = b"" if found.is_final else b"/" + found.commit.encode()
     return shown.under(directory, found.name.encode(), salt=salt)
+
+
+def _newest_ns(heads: Iterable[CatalogEntry], *, default: int) -> int:
+    """The time of the newest of some heads: the same however often they are mounted."""
+    return max((head.root.mtime_ns for head in heads), default=default)
 
 
 def _text(name: bytes) -> str:

@@ -77,13 +77,14 @@ class Catalog(TreeSource):
             found = (_entry(txn, repo, name, commit) for name, commit in sorted(named.items()))
             return [entry for entry in found if entry is not None]
 
-    def heads(self) -> list[CatalogEntry]:
-        """The heads of all branches of all repos. Cost: a look-up for each."""
+    def heads(self, only: str | None = None) -> list[CatalogEntry]:
+        """The heads of all branches of all repos, or of one. Cost: a look-up for each."""
         with self.kv.read() as txn:
+            repos = [repo.name for repo in list_repos(txn)] if only is None else [only]
             found = (
-                _entry(txn, repo.name, branch.name, branch.head)
-                for repo in list_repos(txn)
-                for branch in list_branches(txn, repo.name)
+                _entry(txn, repo, branch.name, branch.head)
+                for repo in repos
+                for branch in list_branches(txn, repo)
             )
             return [entry for entry in found if entry is not None]
 

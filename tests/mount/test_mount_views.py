@@ -128,6 +128,16 @@ def test_a_store_is_as_large_as_its_heads(store: pfslib.Store) -> None:
         assert found.f_blocks == -(-total // found.f_frsize)
 
 
+def test_a_store_and_its_repos_are_as_old_as_their_newest_heads(store: pfslib.Store) -> None:
+    """The same however often it is mounted, for programs that ask what is new."""
+    for _ in range(2):
+        with store.mount() as path:
+            times = {name: (path / name / "master").stat().st_mtime_ns for name in "ab"}
+            assert times["a"] < times["b"]
+            assert {name: (path / name).stat().st_mtime_ns for name in "ab"} == times
+            assert path.stat().st_mtime_ns == times["b"]
+
+
 def test_new_repos_branches_and_commits_appear_and_old_ones_go(store: pfslib.Store) -> None:
     with store.mount() as path:
         assert not (path / "c").exists()
