@@ -446,6 +446,26 @@ def test_times_of_whole_seconds_hide_no_edit(
     assert contents(store.commit("r@master"))["/folder/a"] == b"A"
 
 
+def test_a_removal_cut_short_is_finished_and_never_committed(
+    store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_short() -> None:
+        (copy / ASIDE / "keep").unlink()
+        raise KeyboardInterrupt
+
+    working = store.repo("r").working_copy(copy)
+    expected = edit(copy)
+    edit_when(monkeypatch, "remove_held", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        working.unmount()
+    working = pfslib.WorkingCopy(store, copy)
+    with pytest.raises(pfslib.StateError, match="committed and removed already"):
+        working.commit()
+    assert working.unmount() is None
+    assert list(copy.iterdir()) == []
+    assert contents(store.commit("r@master")) == expected
+
+
 def test_files_that_change_all_the_time_stay(
     store: pfslib.Store, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
