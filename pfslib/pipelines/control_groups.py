@@ -3,6 +3,9 @@
 Where there are limits, each attempt has groups of its own, which its init joins before it does
 anything else; otherwise those of a session share one. Where the kernel has none, or this user may
 not make any, there are none.
+
+A group is removed by whoever made it; if that was killed, by the guard of its session, which
+outlives it; if that was killed as well, by the next session that makes groups in the same place.
 """
 
 from __future__ import annotations
@@ -82,7 +85,7 @@ class ControlGroups:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._mark = f"{_MARK}{this_process()}~"
+        self._mark = f"{_MARK}{this_process()}~{secrets.token_hex(4)}."
         wanted = {"pids"} | ({"memory"} if limits.memory else set())
         wanted |= {"cpu"} if limits.processors else set()
         self.places = [
@@ -93,9 +96,17 @@ class ControlGroups:
         self._kept = contextlib.ExitStack()
         self.shared = None if any(limits) else self._kept.enter_context(self._made())
 
+    @property
+    def names(self) -> list[str]:
+        """How the paths of its groups begin, and no others'."""
+        return [str(place.directory / self._mark) for place in self.places]
+
     def close(self) -> None:
-        """Remove what is left; all attempts are over."""
+        """Remove what is left, such as what the kernel was slow with; all attempts are over."""
         self._kept.close()
+        for place in self.places:
+            for found in place.directory.glob(f"{self._mark}*"):
+                _remove(found)
 
     @contextlib.contextmanager
     def group(self) -> Iterator[Group]:

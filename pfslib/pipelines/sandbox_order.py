@@ -3,7 +3,8 @@
 An order is marshalled into a memory file, whose descriptor travels with three others over the
 control socket: standard input, the pipe for the command's output, and the attempt's own *line*, a
 stream socket. Answers come back along the line, one per text line, a word and what belongs to it.
-A message without descriptors names control groups that the zygote itself is to join, a line each.
+The first message of all names, a line each, how the paths of the session's control groups begin.
+Another message without descriptors names groups that the zygote itself is to join, a line each.
 Whatever happens on the owner's end of the line, the end of the owner included, means: kill it.
 """
 

@@ -122,7 +122,7 @@ class SandboxSession:
             limits = Limits(confinement.memory_limit, confinement.cpu_limit)
             self._control_groups = ControlGroups(limits)
             made.callback(self._control_groups.close)
-            self._guard = _start_guard()
+            self._guard = _start_guard(self._control_groups.names)
             made.callback(self._guard.end)
             if self._control_groups.shared is not None and self._control_groups.shared.doors:
                 self._join(self._control_groups.shared.doors)
@@ -275,11 +275,14 @@ class SandboxSession:
 # --- starting --------------------------------------------------------------------------------
 
 
-def _start_guard() -> BareProcess:
+def _start_guard(groups: Sequence[str]) -> BareProcess:
     try:
-        return BareProcess("pfslib.pipelines.sandbox_zygote")
+        guard = BareProcess("pfslib.pipelines.sandbox_zygote")
     except OSError as error:
         raise _not_here(str(error)) from error
+    with contextlib.suppress(OSError):  # the rehearsal will tell
+        guard.control.send(os.fsencode("\n".join(["", *groups])))
+    return guard
 
 
 def _engine_sockets() -> Iterable[str]:

@@ -3,7 +3,8 @@
 ::
 
     owner                the process that uses pfslib
-      guard              has no work but to end when the owner ends, and to end all below
+      guard              has no work but to end when the owner ends, and to end all below; what
+                         control groups are left then it removes
         zygote           PID 1 of the session's PID namespace; takes orders, reports deaths
           init           PID 1 of the attempt's own PID namespace; builds the view, reaps
             command      what the attempt asked for, and whatever it starts
@@ -16,7 +17,7 @@ Imports the standard library only, and the cheap part of it: the start of this p
 every job's latency.
 """
 
-# ruff: noqa: PTH110, PTH112, PTH118, PTH123 - pathlib would cost 10 ms
+# ruff: noqa: PTH106, PTH110, PTH112, PTH118, PTH123, PTH208 - pathlib would cost 10 ms
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ import resource
 import select
 import signal
 import socket
+import time
 
 from pfslib.pipelines import sandbox_root
 from pfslib.pipelines.linux_calls import (
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
     from pfslib.pipelines.sandbox_order import Order
 
 _MESSAGE_BYTES = 1 << 16
+_REMOVE_TRIES = 100
+_REMOVE_WAIT_S = 0.002
 _HANG_UP = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
@@ -59,6 +63,7 @@ def main(control_descriptor: int, owner: int) -> NoReturn:
     """Guard, then zygote; as for `bare_process`."""
     control = socket.socket(fileno=control_descriptor)
     gc.disable()  # a collection in a fork touches, hence copies, every page
+    groups = os.fsdecode(control.recv(_MESSAGE_BYTES)).splitlines()[1:]
     try:
         _reset_signals()
         os.umask(0o022)
@@ -74,7 +79,7 @@ def main(control_descriptor: int, owner: int) -> NoReturn:
         die_with_parent(signal.SIGKILL)
         _Zygote(control).serve()
     control.close()
-    _guard(owner, zygote)
+    _guard(owner, zygote, groups)
 
 
 def _reset_signals() -> None:
@@ -99,7 +104,7 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _guard(owner: int, zygote: int) -> NoReturn:
+def _guard(owner: int, zygote: int, groups: list[str]) -> NoReturn:
     # PR_SET_PDEATHSIG would not do between owner and guard: it fires at the end of the *thread*
     # that started the guard. Nor would the end of the control socket: a fork of the owner holds it.
     deaths = select.poll()
@@ -108,7 +113,22 @@ def _guard(owner: int, zygote: int) -> NoReturn:
     deaths.poll()
     os.kill(zygote, signal.SIGKILL)
     os.waitpid(zygote, 0)
+    for beginning in groups:
+        _remove_groups(beginning)
     os._exit(0)
+
+
+def _remove_groups(beginning: str) -> None:
+    """Remove the control groups whose paths begin so, of which the owner has not."""
+    directory, name = os.path.split(beginning)
+    for _ in range(_REMOVE_TRIES):  # the kernel may be a moment behind
+        with contextlib.suppress(OSError):
+            found = [entry for entry in os.listdir(directory) if entry.startswith(name)]
+            if not found:
+                return
+            for entry in found:
+                os.rmdir(os.path.join(directory, entry))
+        time.sleep(_REMOVE_WAIT_S)
 
 
 # --- the zygote ------------------------------------------------------------------------------
