@@ -76,6 +76,13 @@ def find_image(client: docker.APIClient, image: str) -> dict[str, Any]:
         ) from error
 
 
+def digest_of(client: docker.APIClient, image: str) -> str:
+    """Identifies what an image's name means on this machine; empty when it means nothing."""
+    with engine_errors(), contextlib.suppress(docker.errors.ImageNotFound):
+        return str(client.inspect_image(image)["Id"])
+    return ""
+
+
 def mounts_of(attempt: Attempt) -> Iterator[docker.types.Mount]:
     """What a container of an attempt's own is given."""
     for name, directory in attempt.inputs.items():

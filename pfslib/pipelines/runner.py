@@ -129,6 +129,19 @@ class Runner(Protocol):
 
     name: str
 
+    def digest_of(self, image: str | None) -> str:
+        """What identifies the image that a name means now, as `Session.image_digest` does.
+
+        Asked before each job whose session is there already, so it has to be quick.
+
+        Returns:
+            Empty when there is no image, or when a session would have to fetch it.
+
+        Raises:
+            RunnerError: It cannot be found out now.
+        """
+        ...
+
     def session(
         self, image: str | None, *, scratch: Path, confinement: Confinement = UNCONFINED
     ) -> Session:

@@ -63,6 +63,10 @@ class SandboxRunner:
         self._overlays = dict(overlays or {})
         self._digests = dict(digests or {})
 
+    def digest_of(self, image: str | None) -> str:
+        """What identifies the content of an image; empty for the bare host."""
+        return self._digests.get(image, "") if image is not None else ""
+
     def session(
         self, image: str | None, *, scratch: Path, confinement: Confinement = UNCONFINED
     ) -> SandboxSession:
@@ -79,7 +83,7 @@ class SandboxRunner:
         overlay = self._overlays.get(image) if image is not None else None
         return SandboxSession(
             image=str(overlay.resolve()) if overlay else "",
-            image_digest=self._digests.get(image, "") if image is not None else "",
+            image_digest=self.digest_of(image),
             hidden=[*self._hidden, scratch],
             scratch=scratch,
             confinement=confinement,

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 
 from pfslib.kv.process import is_alive
 from pfslib.kv.store_files import make_store_folder
-from pfslib.model.errors import MountError
+from pfslib.model.errors import MountError, RunnerError
 from pfslib.model.work import Pipeline
 from pfslib.mounts.mountinfo import find_mount
 from pfslib.mounts.mountinfo import is_alive as is_mount_alive
@@ -117,7 +117,7 @@ class Workshop:
         return self._scratch
 
     def session(self, pipeline: Pipeline) -> Session:
-        """The session for a pipeline's image, made when first needed."""
+        """The session for what a pipeline's image means now, made when first needed."""
         runner = self._choose_runner(pipeline, self.trees().path)
         transform = pipeline.transform
         confinement = Confinement(
@@ -127,9 +127,11 @@ class Workshop:
             memory_limit=transform.memory_limit,
         )
         key = (runner.name, transform.image, confinement)
+        image = transform.image or None
+        if key in self._sessions and _is_replaced(self._sessions[key], runner, image):
+            self._sessions.pop(key).close()
         if key not in self._sessions:
             place = Path(mkdtemp(prefix="session-", dir=self.scratch))
-            image = transform.image or None
             self._sessions[key] = runner.session(image, scratch=place, confinement=confinement)
         return self._sessions[key]
 
@@ -155,6 +157,14 @@ class Workshop:
             else:
                 self._shown = self._show(self._store_dir)
         return self._shown
+
+
+def _is_replaced(session: Session, runner: Runner, image: str | None) -> bool:
+    """Whether an image's name means another image than that of a session."""
+    try:
+        return runner.digest_of(image) != session.image_digest
+    except RunnerError:  # the session knows how to wait for what went away
+        return False
 
 
 def scratch_of(store_dir: Path, owner: str) -> Path:

@@ -145,6 +145,11 @@ class RunnerContract:
         workbench.sh("echo mine > /pfs/out/result", inputs={"words": {"f": ""}})
         assert workbench.sh("ls /pfs /pfs/out").log.split() == ["/pfs:", "out", "/pfs/out:"]
 
+    def test_the_session_s_image_is_what_the_name_means(
+        self, runner: Runner, image: str | None, session: Session
+    ) -> None:
+        assert runner.digest_of(image) == session.image_digest
+
     # --- standard streams --------------------------------------------------------------------
 
     def test_standard_input_is_fed_and_ends(self, workbench: Workbench) -> None:

@@ -54,6 +54,10 @@ class ScriptedRunner:
         self._script = script
         self.calls: list[Call] = []
 
+    def digest_of(self, image: str | None) -> str:  # noqa: ARG002 - the protocol's
+        """As the session's."""
+        return self.image_digest
+
     def session(
         self,
         image: str | None,  # noqa: ARG002 - the protocol's

@@ -94,6 +94,15 @@ def test_the_digest_is_that_of_the_image(engine, small_image, scratch):
         assert session.image_digest == engine.inspect_image(small_image)["Id"]
 
 
+def test_a_name_that_was_moved_means_another_image(engine, make_image, small_image, scratch):
+    image = make_image("ENV OTHER=1")
+    with DockerRunner().session(image, scratch=scratch) as session:
+        engine.tag(small_image, image)
+        small = engine.inspect_image(small_image)["Id"]
+        assert DockerRunner().digest_of(image) == small != session.image_digest
+        assert DockerRunner().digest_of("127.0.0.1:9/absent:1") == ""
+
+
 @both_ways
 def test_the_entry_point_of_the_image_is_not_put_in_front(make_image, scratch, tmp_path, warm):
     image = make_image('ENTRYPOINT ["false"]', "WORKDIR /etc", "ENV FROM_IMAGE=yes")

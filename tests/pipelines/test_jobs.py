@@ -388,6 +388,9 @@ class Refusing:
 
     name = "refusing"
 
+    def digest_of(self, image: str | None) -> str:
+        return ""
+
     def session(self, image: str | None, *, scratch: Path, confinement: Confinement) -> Session:
         if image:
             raise RunnerError("no images here")

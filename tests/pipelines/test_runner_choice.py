@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import pfslib
 from pfslib import InvalidInputError, Store
 from pfslib.pipelines import docker_runner
+from pfslib.testing.runner_workbench import wait_until
 from pfslib.testing.shell_pipelines import commit_files, shell_spec
 
 pytestmark = [pytest.mark.mount, pytest.mark.sandbox]
@@ -71,6 +73,28 @@ def test_a_new_image_runs_everything_again(store: Store, tmp_path: Path) -> None
         *_, job = store.run(runner="local", notice=lambda _: None)
         assert job.counts.processed == 1
         assert store.commit("p@master").get_file("/o") == text.encode()
+
+
+def test_a_watcher_notices_a_new_image(store: Store, tmp_path: Path) -> None:
+    files, stop = tmp_path / "files", threading.Event()
+    files.mkdir()
+    (files / "word-of-the-image").write_text("one")
+    store.create_image("some/image", files)
+    with_image(store, "cat /word-of-the-image > /pfs/out/$(basename $data)")
+    watch = threading.Thread(
+        target=store.watch, args=(stop,), kwargs={"runner": "local", "notice": lambda _: None}
+    )
+    watch.start()
+    try:
+        assert wait_until(lambda: any(job.finished_ns for job in store.list_job()))
+        (files / "word-of-the-image").write_text("two")
+        store.create_image("some/image", files)
+        commit_files(store, "data", {"/b": "b"})
+        assert wait_until(lambda: sum(job.finished_ns > 0 for job in store.list_job()) == 2)
+    finally:
+        stop.set()
+        watch.join()
+    assert store.commit("p@master").get_file("/b") == b"two"
 
 
 def test_an_unknown_runner_is_refused(store: Store) -> None:
