@@ -35,18 +35,23 @@ CONTROL = "/.pfs"
 
 # The init of the container is not this shell, so "everybody else" of kill -1 is all the attempt
 # left behind; the init reaps them, until there is nobody to kill. The word is known to nobody else:
-# with it, the shell's answer cannot be mistaken for something that the command wrote there. An
-# image without shell or env ends at once, and is not used in this way.
+# with it, the shell's answer cannot be mistaken for something that the command wrote there. Nor can
+# what a command wrote be mistaken for an order: an order is a file, which only the owner can make,
+# of a name that nobody can know before, and is carried out once. An image without shell or env ends
+# at once, and is not used in this way.
 #
 # Both FIFOs that are read end when the owner does, killed or not. Between attempts the shell
 # notices that; while one runs a second process does, and kills everybody: so the container ends.
 LOOP = f"""
 command -v env >/dev/null || exit 127
 exec 2>/dev/null 8<{CONTROL}/go 9<{CONTROL}/life
+unset order last word code
 echo ready >{CONTROL}/done
-while read -r word <&8; do
+while read -r order word <&8; do
+    [ -f "{CONTROL}/order-$order" ] && [ "$order" != "$last" ] || continue
+    last=$order
     (read -r _ <&9; kill -9 -1) &
-    (exec 8<&- 9<&-; . {CONTROL}/order) <{CONTROL}/stdin >{CONTROL}/output 2>&1
+    (exec 8<&- 9<&-; . "{CONTROL}/order-$order") <{CONTROL}/stdin >{CONTROL}/output 2>&1
     code=$?
     while kill -9 -1; do :; done
     echo "
@@ -120,11 +125,22 @@ class ControlDirectory:
             os.open(path / name, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC) for name in names
         )
 
-    def put(self, attempt: Attempt) -> None:
-        """Lay out what the shell is to run, and on what."""
-        for name, content in (("order", _script(attempt)), ("stdin", attempt.stdin)):
+    def put(self, attempt: Attempt) -> str:
+        """Lay out what the shell is to run, and on what; how it is to be told of it."""
+        for former in self.path.glob("order-*"):
+            former.unlink()
+        order = secrets.token_hex(8)
+        for name, content in ((f"order-{order}", _script(attempt)), ("stdin", attempt.stdin)):
             (self.path / name).write_bytes(content)
             (self.path / name).chmod(0o644)
+        return order
+
+    def tell(self, line: str) -> None:
+        """Write a line to the shell: of its own, whatever attempts have written there before."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self.go, _READ_BYTES):
+                pass
+        os.write(self.go, f"\n{line}\n".encode())
 
     def remove(self) -> None:
         """Close and delete everything."""
@@ -195,10 +211,10 @@ class Worker:
             RunnerError: The attempt's data cannot be shown to it.
             OSError: The log cannot be written.
         """
-        self._control.put(attempt)
+        order = self._control.put(attempt)
         self._grafter.show(self._namespace, attempt.inputs, attempt.out)
         word = secrets.token_hex(8)
-        os.write(self._control.go, f"{word}\n".encode())
+        self._control.tell(f"{order} {word}")
         try:
             while isinstance(line := self._hear(deadline, log), bytes):
                 first, _, code = line.partition(b" ")

@@ -192,6 +192,21 @@ def test_an_attempt_may_tell_lies_of_its_end(small_image, scratch, tmp_path):
 
 
 @needs_root
+def test_an_attempt_cannot_give_orders(small_image, scratch, tmp_path):
+    replay = "for order in /.pfs/order-*; do echo ${order#/.pfs/order-} x > /.pfs/go; done"
+    with DockerRunner().session(small_image, scratch=scratch) as session:
+        workbench = Workbench(session, tmp_path)
+        for lie in (
+            "echo again > /.pfs/go",
+            replay,
+            "printf half > /.pfs/go",
+            "seq 12000 > /.pfs/go",
+        ):
+            assert workbench.sh(lie).outcome.exit_code == 0
+            assert workbench.sh("echo ran", timeout_s=10.0).log == "ran\n"
+
+
+@needs_root
 def test_nothing_is_mounted_on_the_host_while_an_attempt_runs(small_image, scratch, tmp_path):
     with DockerRunner().session(small_image, scratch=scratch) as session:
         workbench = Workbench(session, tmp_path)
