@@ -23,7 +23,7 @@ from pfslib.trees.directories import root_entry
 from pfslib.trees.filereader import read_file
 from pfslib.trees.lookup import find_entry
 from pfslib.trees.nodestore import TreeCache
-from pfslib.trees.walk import Parts
+from pfslib.trees.walk import Parts, walk
 
 _PFS: Final = (b"pfs",)
 _OUT: Final = (b"pfs", b"out")
@@ -71,6 +71,18 @@ class InputTrees:
             if entry is None or not entry.is_symlink:
                 return None
             return read_file(txn, entry, 0, None, self._cache)
+
+    def links_below(self, path: Parts) -> list[tuple[Parts, bytes]]:
+        """The links below a path, and where they lead; walks all that is there."""
+        with self._kv.read() as txn:
+            entry = self._find(txn, path)
+            if entry is None or not entry.is_dir:
+                return []
+            return [
+                (below, read_file(txn, found, 0, None, self._cache))
+                for below, found in walk(txn, entry, self._cache)
+                if found.is_symlink
+            ]
 
     def _find(self, txn: ReadTxn, path: Parts) -> Entry | None:
         key = self._keys.get(path[0])
@@ -130,10 +142,27 @@ class OutputInspector:
         found = self._inputs.find(place[1:]) if place[1:] else None
         if found is None:
             raise _refused(path, target, "which lies outside")
+        if found.is_dir:
+            self._check_links(path, place)
         return found
 
-    def _follow(self, path: Parts, target: bytes) -> tuple[Parts, bool]:
-        """The place, from the root, that a link leads to; whether the way never left the output."""
+    def _check_links(self, path: Parts, place: Parts) -> None:
+        """Refuse a directory of an input if a link in it leads out of the output, from there."""
+        for below, target in self._inputs.links_below(place[1:]):
+            copied = (*path, *below)
+            if not self._follow(copied, target, (path, place))[1]:
+                raise _refused(copied, target, "which lies outside")
+
+    def _follow(
+        self, path: Parts, target: bytes, copied: tuple[Parts, Parts] | None = None
+    ) -> tuple[Parts, bool]:
+        """The place, from the root, that a link leads to; whether the way never left the output.
+
+        Args:
+            path: Of the link.
+            target: Of the link.
+            copied: Where in the output a directory is going to be, and where it is now.
+        """
         place, todo, stays = [*_OUT, *path], deque[bytes](), True
         following: bytes | None = target
         links = 0
@@ -149,7 +178,7 @@ class OutputInspector:
                 del place[-1:]
             elif part not in {b"", b"."}:
                 place.append(part)
-                following = self._link_at(tuple(place))
+                following = self._link_at(_now(tuple(place), copied))
             stays = stays and place[:2] == list(_OUT)
             if place[:1] not in ([], list(_PFS)):
                 raise _refused(path, target, "which lies outside")
@@ -170,6 +199,13 @@ class OutputInspector:
                 return None
             why = f"cannot be looked at: {error.strerror}"
             raise UnsupportedFileError(_shown(place[2:]), why) from None
+
+
+def _now(place: Parts, copied: tuple[Parts, Parts] | None) -> Parts:
+    """Where that is now which is going to be at a place."""
+    if copied is not None and place[: len(there := (*_OUT, *copied[0]))] == there:
+        return (*copied[1], *place[len(there) :])
+    return place
 
 
 def _relative(directory: Parts, place: Parts) -> bytes:

@@ -153,6 +153,41 @@ def test_a_link_of_an_input_is_followed_too(store: Store, run: Run, tmp_path: Pa
     assert "/pfs/out/x is a link to /pfs/data/dir/out, which lies outside" in reasons["q"]
 
 
+def test_links_in_a_directory_of_an_input_are_judged_as_if_copied(
+    store: Store, run: Run, tmp_path: Path
+) -> None:
+    leads = {
+        "absolute": "/etc/passwd",
+        "up": "../../../../etc/passwd",
+        "around": "near/../../../../../etc/passwd",
+        "kept": "near/../f",
+        "dangling": "../dd/f",
+    }
+    for name, target in leads.items():
+        place = tmp_path / "in" / name / "dd"
+        (place / "deep").mkdir(parents=True)
+        (place / "f").write_text("f")
+        (place / "near").symlink_to("deep")
+        (place / name).symlink_to(target)
+    store.create_repo("data")
+    with store.repo("data").commit("master") as made:
+        made.put_file("/", tmp_path / "in")
+    for way in ("ln -s $data/dd", "cp -a $data/dd"):
+        pipeline = way.partition(" ")[0]
+        lines = [f"mkdir /pfs/out/$(basename $data); {way} /pfs/out/$(basename $data)/dir"]
+        store.create_pipeline(shell_spec(pipeline, "data", *lines))
+    run()
+    for pipeline in ("ln", "cp"):
+        (job,) = store.list_job(pipeline)
+        reasons = {
+            datum.inputs[0].path.decode(): datum.reason for datum in store.list_datum(job.id)
+        }
+        assert {name for name, reason in reasons.items() if reason} == {"absolute", "up", "around"}
+        for name in ("absolute", "up", "around"):
+            says = f"/pfs/out/{name}/dir/{name} is a link to {leads[name]}, which lies outside"
+            assert says in reasons[name]
+
+
 def test_odd_but_harmless_things_are_kept(ran: Callable[..., Job], store: Store) -> None:
     job = ran(
         'touch "/pfs/out/new\nline" "$(printf \'/pfs/out/not\\377utf8\')"',
