@@ -53,7 +53,7 @@ class Limits(NamedTuple):
 
 
 class Group:
-    """The groups of one attempt."""
+    """The groups, one of each hierarchy, that some processes are in."""
 
     def __init__(self, made: Sequence[tuple[Path, Place]]) -> None:
         self._made = made
@@ -64,12 +64,12 @@ class Group:
         return [str(directory / "cgroup.procs") for directory, _ in self._made]
 
     @property
-    def lacked_memory(self) -> bool:
-        """Whether the kernel has killed a process of it for want of memory."""
-        return any(
-            _killed_in(directory, unified=place.unified)
+    def memory_kills(self) -> int:
+        """How often the kernel has killed a process of it for want of memory."""
+        return sum(
+            _kills_in(directory, unified=place.unified)
             for directory, place in self._made
-            if "memory" in place.controllers
+            if place.unified or "memory" in place.controllers
         )
 
 
@@ -177,13 +177,9 @@ def find_places() -> list[Place]:
     return found
 
 
-def lacked_memory(pid: int | str) -> bool:
-    """Whether the kernel has killed a process of the group of another for want of memory."""
-    return any(
-        _killed_in(own.directory, unified=own.unified)
-        for own in groups_of(pid)
-        if own.unified or "memory" in own.controllers
-    )
+def group_of(pid: int) -> Group:
+    """The group that a process is in."""
+    return Group([(own.directory, own) for own in groups_of(pid)])
 
 
 def groups_of(pid: int | str, proc: Path = Path("/proc")) -> Iterator[Place]:
@@ -222,13 +218,13 @@ def _handed_down(own: Path) -> Iterator[Place]:
                 return
 
 
-def _killed_in(directory: Path, *, unified: bool) -> bool:
+def _kills_in(directory: Path, *, unified: bool) -> int:
     with contextlib.suppress(OSError):
         for line in (directory / _EVENTS[unified]).read_text().splitlines():
             name, _, count = line.partition(" ")
             if name == "oom_kill":
-                return int(count) > 0
-    return False
+                return int(count)
+    return 0
 
 
 def _remove(directory: Path) -> None:

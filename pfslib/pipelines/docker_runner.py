@@ -192,14 +192,12 @@ class DockerSession:
         started = time.monotonic()
         deadline = None if attempt.timeout_s is None else started + attempt.timeout_s
         if worker:
-            end = self._run_in_worker(worker, attempt, log, deadline)
+            end, hungry = self._run_in_worker(worker, attempt, log, deadline)
         else:
-            end = self._run_alone(attempt, log, deadline)
+            end, hungry = self._run_alone(attempt, log, deadline)
         seconds = time.monotonic() - started
-        if end is Ended.BY_HUNGER:
-            killed = Outcome(exit_code=128 + signal.SIGKILL, seconds=seconds)
-            return end, out_of_memory(killed, self._confinement)
-        return end, outcome(attempt, end, seconds=seconds, log=log, begin=begin)
+        found = outcome(attempt, end, seconds=seconds, log=log, begin=begin)
+        return end, out_of_memory(found, self._confinement) if hungry else found
 
     def _lost(self) -> RunnerError:
         """The error for an attempt during which the engine went away; waits for its return."""
@@ -327,22 +325,26 @@ class DockerSession:
 
     def _run_in_worker(
         self, worker: Worker, attempt: Attempt, log: FileIO, deadline: float | None
-    ) -> int | Ended:
+    ) -> tuple[int | Ended, bool]:
+        """How it ended, and whether something of it was killed for want of memory."""
         try:
             end = worker.run(attempt, log, deadline)
+            hungry = isinstance(end, int) and worker.lacked_memory
         except BaseException:
             worker.end()
             raise
         with self._state:
             if isinstance(end, int) and not self._closed:
                 self._idle.append(worker)
-                return end
+                return end, hungry
         worker.end()
-        return end
+        return end, hungry
 
     # --- in a container of its own -----------------------------------------------------------
 
-    def _run_alone(self, attempt: Attempt, log: FileIO, deadline: float | None) -> int | Ended:
+    def _run_alone(
+        self, attempt: Attempt, log: FileIO, deadline: float | None
+    ) -> tuple[int | Ended, bool]:
         with self._container(
             mounts_of(attempt),
             # As the entry point, so that nothing of the image's own is put in front of it.
@@ -357,12 +359,13 @@ class DockerSession:
                 in_time = stream.pump(deadline)
                 code = self._exit_code(container, deadline) if in_time else None
                 if code is not None:
-                    return Ended.BY_HUNGER if code and self._lacked_memory(container) else code
+                    state = self._client.inspect_container(container)["State"]
+                    return code, bool(state["OOMKilled"])
                 with contextlib.suppress(docker.errors.APIError):  # it has ended meanwhile
                     self._client.kill(container)
                 stream.pump(None)
             self._exit_code(container, None)
-            return Ended.BY_DEADLINE
+            return Ended.BY_DEADLINE, False
 
     @contextlib.contextmanager
     def _attached(self, container: str) -> Iterator[socket.socket]:
@@ -375,9 +378,6 @@ class DockerSession:
         finally:
             attached._response.close()  # noqa: SLF001
             connection.close()
-
-    def _lacked_memory(self, container: str) -> bool:
-        return bool(self._client.inspect_container(container)["State"]["OOMKilled"])
 
     def _exit_code(self, container: str, deadline: float | None) -> int | None:
         """Wait for the end, which comes later than that of the output if the command closed it."""

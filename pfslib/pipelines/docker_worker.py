@@ -27,7 +27,7 @@ from pathlib import Path
 
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines.bare_process import BareProcess
-from pfslib.pipelines.control_groups import lacked_memory
+from pfslib.pipelines.control_groups import group_of
 from pfslib.pipelines.docker_stream import write_all
 from pfslib.pipelines.runner import Attempt
 
@@ -69,9 +69,6 @@ class Ended(enum.Enum):
     BY_DEADLINE = enum.auto()
     BY_DEATH = enum.auto()
     """Its container was killed: from outside, by the attempt itself, or for lack of memory."""
-
-    BY_HUNGER = enum.auto()
-    """The kernel killed some of it for lack of memory."""
 
 
 class Grafter:
@@ -169,7 +166,8 @@ class Worker:
         grafter: Grafter,
         held: contextlib.ExitStack,
     ) -> None:
-        self._pid = pid
+        self._group = group_of(pid)
+        self._kills_before = 0
         self._control = control
         self._grafter = grafter
         self._heard = bytearray()
@@ -211,6 +209,7 @@ class Worker:
             RunnerError: The attempt's data cannot be shown to it.
             OSError: The log cannot be written.
         """
+        self._kills_before = self._group.memory_kills
         order = self._control.put(attempt)
         self._grafter.show(self._namespace, attempt.inputs, attempt.out)
         word = secrets.token_hex(8)
@@ -220,12 +219,17 @@ class Worker:
                 first, _, code = line.partition(b" ")
                 if first == word.encode():
                     self._grafter.take_away(self._namespace)
-                    return Ended.BY_HUNGER if int(code) and lacked_memory(self._pid) else int(code)
+                    return int(code)
             self.kill()
             return line
         finally:
             while self._relay(log):
                 pass
+
+    @property
+    def lacked_memory(self) -> bool:
+        """Whether the kernel killed something of the last attempt for want of memory."""
+        return self._group.memory_kills > self._kills_before
 
     @property
     def alive(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -82,10 +83,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def out_of_memory(outcome: Outcome, confinement: Confinement) -> Outcome:
-    """An outcome whose reason was that the attempt had all the memory it may have."""
-    limit = confinement.memory_limit
-    reason = f"out of memory: its processes may have {limit >> 20} MiB together"
-    return msgspec.structs.replace(outcome, reason=reason)
+    """The outcome of an attempt of which something was killed because there was no more memory.
+
+    If that was not the command itself, its exit code still says what it made of it.
+    """
+    if not outcome.exit_code:
+        return outcome
+    limit = confinement.memory_limit >> 20
+    room = f"its processes may have {limit} MiB together" if limit else "the machine had no more"
+    problem = f"out of memory: {room}"
+    if outcome.exit_code == 128 + signal.SIGKILL:
+        return msgspec.structs.replace(outcome, reason=problem)
+    return msgspec.structs.replace(outcome, remark=problem)
 
 
 class Session(Protocol):

@@ -211,7 +211,7 @@ class SandboxSession:
         """An outcome that says when memory was the reason, or may have been."""
         if not outcome.exit_code or not self._confinement.memory_limit:
             return outcome
-        if group.lacked_memory:
+        if group.memory_kills:
             return out_of_memory(outcome, self._confinement)
         if self._address_space:
             limit = f"{self._address_space >> 20} MiB"

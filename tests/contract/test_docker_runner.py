@@ -231,6 +231,20 @@ def test_what_a_session_is_confined_to(small_image, scratch, tmp_path, warm):
         assert hungry.outcome.exit_code
 
 
+@both_ways
+def test_only_who_lacked_memory_is_told_so(small_image, scratch, tmp_path, warm):
+    hungry = "(x=x; while :; do x=$x$x; done) 2> /dev/null"
+    confined = Confinement(memory_limit=16 << 20)
+    runner = DockerRunner(warm=warm)
+    with runner.session(small_image, scratch=scratch, confinement=confined) as session:
+        workbench = Workbench(session, tmp_path)
+        ended = [
+            workbench.sh(s).outcome for s in (f"{hungry}; exit 0", "exit 1", f"{hungry}; exit 3")
+        ]
+    assert [(outcome.exit_code, outcome.reason) for outcome in ended] == [(0, ""), (1, ""), (3, "")]
+    assert [outcome.remark.partition(":")[0] for outcome in ended] == ["", "", "out of memory"]
+
+
 # --- who may clean up what -------------------------------------------------------------------
 
 OWNER = """

@@ -342,7 +342,8 @@ def test_memory_is_limited_for_all_processes_together(limited):
     ran = limited.sh(
         f"for n in 1 2 3 4 5; do {shlex.quote(sys.executable)} -S -c '{eat}' & done; wait; exit 3"
     )
-    assert "out of memory" in ran.outcome.reason
+    assert (ran.outcome.exit_code, ran.outcome.reason) == (3, ""), "it was not the command itself"
+    assert "out of memory" in ran.outcome.remark
 
 
 def test_processors_are_limited_by_the_fraction(limited):

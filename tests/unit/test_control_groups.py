@@ -59,9 +59,9 @@ def test_a_group_of_version_2_is_made_where_controllers_are_handed_down(
             "cpu.max": "150000 100000",
             "pids.max": "4096",
         }
-        assert not group.lacked_memory
+        assert group.memory_kills == 0
         (directory / "memory.events").write_text("low 0\noom 1\noom_kill 1\noom_group_kill 0\n")
-        assert group.lacked_memory
+        assert group.memory_kills == 1
 
 
 def test_what_a_dead_process_left_is_removed(
