@@ -79,6 +79,7 @@ class ControlGroups:
     Attributes:
         places: Where they are made; nowhere, if none may be.
         memory: Whether they limit memory.
+        processors: Whether they limit processors.
         shared: What the session is to join once, for an attempt would need milliseconds for it;
             None if its attempts have groups of their own.
     """
@@ -93,6 +94,7 @@ class ControlGroups:
         ]
         held = {controller for place in self.places for controller in place.controllers}
         self.memory = "memory" in held
+        self.processors = "cpu" in held
         self._kept = contextlib.ExitStack()
         self.shared = None if any(limits) else self._kept.enter_context(self._made())
 

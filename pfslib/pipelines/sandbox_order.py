@@ -56,3 +56,6 @@ class Order(TypedDict):
 
     processors: int
     """On how many it runs at most; 0 for no limit."""
+
+    turn: int
+    """Which of them those are: the next ones for the next turn."""

@@ -9,6 +9,7 @@ is for.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import marshal
 import math
 import os
@@ -38,6 +39,9 @@ _CONTAINER_ENGINES = (
     "/run/containerd",
     "/run/podman",
 )
+
+_turns = itertools.count()
+"""Of all sessions here, so that attempts at the same time are on different processors."""
 
 
 class SandboxRunner:
@@ -199,13 +203,19 @@ class SandboxSession:
             user=[self._user.user, self._user.group] if self._user else [],
             groups=group.doors,
             memory=self._address_space,
-            processors=math.ceil(self._confinement.cpu_limit),
+            processors=self._processors,
+            turn=next(_turns),
         )
 
     @property
     def _address_space(self) -> int:
         """What each process may have where memory cannot be limited for all of them together."""
         return 0 if self._control_groups.memory else self._confinement.memory_limit
+
+    @property
+    def _processors(self) -> int:
+        """On how many it runs, where their time cannot be limited for all processes together."""
+        return 0 if self._control_groups.processors else math.ceil(self._confinement.cpu_limit)
 
     def _explained(self, outcome: Outcome, group: Group) -> Outcome:
         """An outcome that says when memory was the reason, or may have been."""

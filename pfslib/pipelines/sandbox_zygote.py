@@ -281,7 +281,8 @@ def _limit(order: Order) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (order["memory"], order["memory"]))
     if order["processors"]:
         allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, allowed[: order["processors"]])
+        first = order["turn"] * order["processors"] % len(allowed)
+        os.sched_setaffinity(0, (allowed[first:] + allowed[:first])[: order["processors"]])
 
 
 def _spawn(cmd: list[str], env: dict[str, str], stdin: int, output: int) -> int:

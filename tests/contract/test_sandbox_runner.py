@@ -352,6 +352,27 @@ def test_processors_are_limited_by_the_fraction(limited):
     assert 0 < sum(used[2:]) < 0.6, "half a processor for 0.8 s"
 
 
+ON_WHICH = "grep Cpus_allowed_list /proc/self/status | cut -f2"
+
+
+def test_processors_are_not_chosen_where_their_time_is_limited(limited):
+    assert limited.sh(ON_WHICH).log.strip() == on_which_here()
+
+
+def on_which_here() -> str:
+    return re.findall(r"Cpus_allowed_list:\t(.*)", Path("/proc/self/status").read_text())[0]
+
+
+def test_without_control_groups_processors_are_given_by_turns(scratch, tmp_path, monkeypatch):
+    monkeypatch.setattr(control_groups, "find_places", list)
+    confined = Confinement(cpu_limit=0.5)
+    here = os.sched_getaffinity(0)
+    with SandboxRunner().session(None, scratch=scratch, confinement=confined) as session:
+        workbench = Workbench(session, tmp_path)
+        used = [int(workbench.sh(ON_WHICH).log) for _ in here]
+    assert set(used) == here
+
+
 def test_limits_cannot_be_lifted_nor_groups_outlive_their_attempt(limited):
     ran = limited.sh(
         "find /sys/fs/cgroup -name 'memory.limit_in_bytes' -o -name memory.max -o -name pids.max"
