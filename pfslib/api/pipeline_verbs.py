@@ -90,7 +90,8 @@ class PipelineVerbs:
             more: Other fields of the spec, such as ``parallelism_spec``.
 
         Raises:
-            InvalidSpecError: Not a spec; or the function uses what cannot be had elsewhere.
+            InvalidSpecError: Not a spec; or the function uses what cannot be had elsewhere, or is a
+                generator or async.
         """
         from pfslib.api.function_pipelines import create
 

@@ -28,7 +28,8 @@ def program_of(function: Callable[..., Any]) -> list[str]:
     `/pfs/out`. Modules and plain constants that the function uses from around it are put in front.
 
     Raises:
-        InvalidSpecError: It uses what cannot be had elsewhere, or has no source.
+        InvalidSpecError: It uses what cannot be had elsewhere, has no source, or runs nothing when
+            it is called: a generator function, an async one.
     """
     definition = _definition(function)
     arguments = ", ".join(f'{name}=_Path("/pfs/{name}")' for name in parameters_of(function))
@@ -54,6 +55,11 @@ def _definition(function: Callable[..., Any]) -> str:
     tree = ast.parse(source).body[0]
     if not isinstance(tree, ast.FunctionDef):
         raise InvalidSpecError(f"{function!r} is no function that was defined with def")
+    if inspect.isgeneratorfunction(function):
+        raise InvalidSpecError(
+            f"{function.__name__} is a generator function: to call it runs nothing of it",
+            hint="take out `yield`; what is to be put out is written below `out`",
+        )
     tree.decorator_list = []
     tree.returns = None
     for argument in ast.walk(tree.args):

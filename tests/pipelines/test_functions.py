@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math as mathematics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,4 +70,11 @@ def test_what_a_function_cannot_have_is_said(store: Store) -> None:
 
     with pytest.raises(InvalidSpecError, match="no function"):
         store.pipeline(INPUT, name="p")(lambda data: None)
+
+    with pytest.raises(InvalidSpecError, match="rows is a generator function"):
+
+        @store.pipeline(INPUT)
+        def rows(data: Path) -> Iterator[Path]:
+            yield from data.iterdir()
+
     assert store.list_pipeline() == []
