@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,6 +90,20 @@ def mounts_of(attempt: Attempt) -> Iterator[docker.types.Mount]:
         source = str(directory.absolute())
         yield docker.types.Mount(f"/pfs/{name}", source, type="bind", read_only=True)
     yield docker.types.Mount("/pfs/out", str(attempt.out.absolute()), type="bind")
+
+
+@contextlib.contextmanager
+def attached(client: docker.APIClient, container: str) -> Iterator[socket.socket]:
+    """A connection to the standard streams of a container."""
+    streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+    attachment = client.attach_socket(container, params=streams)
+    # The SDK hands out a file; only what is below it can be half-closed, and closed for good.
+    connection: socket.socket = attachment._sock  # noqa: SLF001
+    try:
+        yield connection
+    finally:
+        attachment._response.close()  # noqa: SLF001
+        connection.close()
 
 
 def containers(client: docker.APIClient, label: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import os
 import signal
 from io import FileIO
 
+from pfslib.pipelines.docker_script import NO_SHELL
 from pfslib.pipelines.docker_worker import Ended
 from pfslib.pipelines.runner import Attempt, Outcome
 
@@ -51,6 +52,8 @@ def outcome(
 def _not_started(command: str, last_line: str) -> str:
     if last_line.startswith(_STARTERS) and command in last_line:
         return f"the command {command} could not be started: {last_line.rpartition(': ')[2]}"
+    if last_line.startswith(_STARTERS) and NO_SHELL in last_line:
+        return "a name that is not UTF-8 can be given to it by a shell only, and the image has none"
     return ""
 
 

@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -28,6 +27,7 @@ from pfslib.pipelines.bounded_log import BoundedLog
 from pfslib.pipelines.docker_diagnosis import cause
 from pfslib.pipelines.docker_engine import (
     ENGINE_ERRORS,
+    attached,
     connect,
     containers,
     digest_of,
@@ -41,6 +41,7 @@ from pfslib.pipelines.docker_engine import (
 )
 from pfslib.pipelines.docker_outcome import outcome
 from pfslib.pipelines.docker_presence import EnginePresence
+from pfslib.pipelines.docker_script import needs_script, script_file
 from pfslib.pipelines.docker_stream import AttachedStream
 from pfslib.pipelines.docker_worker import CONTROL, LOOP, ControlDirectory, Ended, Grafter, Worker
 from pfslib.pipelines.runner import (
@@ -345,15 +346,20 @@ class DockerSession:
     def _run_alone(
         self, attempt: Attempt, log: FileIO, deadline: float | None
     ) -> tuple[int | Ended, bool]:
-        with self._container(
-            mounts_of(attempt),
+        with contextlib.ExitStack() as held:
+            mounts = list(mounts_of(attempt))
             # As the entry point, so that nothing of the image's own is put in front of it.
-            entrypoint=list(attempt.cmd),
-            environment=dict(attempt.env),
-            working_dir=attempt.working_dir,
-            stdin_open=True,
-        ) as container:
-            with self._attached(container) as connection:
+            told: dict[str, Any] = {
+                "entrypoint": list(attempt.cmd),
+                "environment": dict(attempt.env),
+                "working_dir": attempt.working_dir,
+            }
+            if needs_script(attempt):
+                order = held.enter_context(script_file(attempt, self._scratch))
+                mounts.append(docker.types.Mount(CONTROL, str(order), "bind", read_only=True))
+                told = {"entrypoint": ["sh", CONTROL]}
+            container = held.enter_context(self._container(mounts, stdin_open=True, **told))
+            with attached(self._client, container) as connection:
                 self._client.start(container)
                 stream = AttachedStream(connection, attempt.stdin, log)
                 in_time = stream.pump(deadline)
@@ -366,18 +372,6 @@ class DockerSession:
                 stream.pump(None)
             self._exit_code(container, None)
             return Ended.BY_DEADLINE, False
-
-    @contextlib.contextmanager
-    def _attached(self, container: str) -> Iterator[socket.socket]:
-        streams = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        attached = self._client.attach_socket(container, params=streams)
-        # The SDK hands out a file; only what is below it can be half-closed, and closed for good.
-        connection: socket.socket = attached._sock  # noqa: SLF001
-        try:
-            yield connection
-        finally:
-            attached._response.close()  # noqa: SLF001
-            connection.close()
 
     def _exit_code(self, container: str, deadline: float | None) -> int | None:
         """Wait for the end, which comes later than that of the output if the command closed it."""

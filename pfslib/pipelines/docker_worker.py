@@ -16,7 +16,6 @@ import math
 import os
 import secrets
 import select
-import shlex
 import shutil
 import signal
 import socket
@@ -28,6 +27,7 @@ from pathlib import Path
 from pfslib.model.errors import RunnerError
 from pfslib.pipelines.bare_process import BareProcess
 from pfslib.pipelines.control_groups import group_of
+from pfslib.pipelines.docker_script import script_of
 from pfslib.pipelines.docker_stream import write_all
 from pfslib.pipelines.runner import Attempt
 
@@ -127,7 +127,7 @@ class ControlDirectory:
         for former in self.path.glob("order-*"):
             former.unlink()
         order = secrets.token_hex(8)
-        for name, content in ((f"order-{order}", _script(attempt)), ("stdin", attempt.stdin)):
+        for name, content in ((f"order-{order}", script_of(attempt)), ("stdin", attempt.stdin)):
             (self.path / name).write_bytes(content)
             (self.path / name).chmod(0o644)
         return order
@@ -278,14 +278,3 @@ class Worker:
 
 def _no_shell() -> RunnerError:
     return RunnerError("the image has no shell that could run one attempt after another")
-
-
-def _script(attempt: Attempt) -> bytes:
-    """What the shell does: env, for names that are no shell's names; exec, for the exit code."""
-    words = ["exec", "env", "--", *(f"{name}={value}" for name, value in attempt.env.items())]
-    lines = [shlex.join([*words, *attempt.cmd])]
-    if attempt.working_dir is not None:
-        directory = shlex.quote(attempt.working_dir)
-        # Made if it is not there, as the engine does for a container's working directory.
-        lines.insert(0, f"[ -d {directory} ] || mkdir -p {directory}; cd {directory} || exit 126")
-    return os.fsencode("\n".join(lines) + "\n")

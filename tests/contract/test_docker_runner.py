@@ -150,6 +150,28 @@ def test_an_image_without_shell_has_a_container_for_each_attempt(make_image, scr
     assert list(scratch.iterdir()) == []
 
 
+@both_ways
+def test_names_that_are_not_utf8_arrive(small_image, scratch, tmp_path, warm):
+    name = os.fsdecode(b"n\xff\n'")
+    with DockerRunner(warm=warm).session(small_image, scratch=scratch) as session:
+        ran = Workbench(session, tmp_path).run(
+            *("sh", "-c", 'cat; pwd; echo "$1" > "/pfs/out/$NAME"; exit 3', "sh", name),
+            env={"NAME": name},
+            stdin=b"stdin\n",
+            working_dir="/somewhere/new",
+        )
+    assert (ran.outcome.exit_code, ran.log) == (3, "stdin\n/somewhere/new\n")
+    assert (ran.out / name).read_bytes() == os.fsencode(name) + b"\n"
+    assert list(scratch.iterdir()) == []
+
+
+def test_such_names_need_a_shell(make_image, scratch, tmp_path):
+    with DockerRunner().session(make_image(commands=["true"]), scratch=scratch) as session:
+        ran = Workbench(session, tmp_path).run("true", env={"NAME": os.fsdecode(b"\xff")})
+    assert ran.outcome.exit_code == 127
+    assert "not UTF-8" in ran.outcome.reason
+
+
 # --- containers that stay --------------------------------------------------------------------
 
 
