@@ -149,6 +149,9 @@ class _Served:
     def start(self) -> str:
         """Mount, and make sure that the kernel sees it.
 
+        A look into the mount would prove no more than the kernel's hello does. And were the server
+        killed before it has answered itself, it would wait for itself, and nobody could end it.
+
         Returns:
             The device number of the mount.
 
@@ -164,11 +167,6 @@ class _Served:
                 raise self._failure
             message = f"{shown} could not be mounted on"
             raise MountError(message) from self._failure
-        try:
-            os.stat(where)  # noqa: PTH116 - bytes; answered by the other thread
-        except OSError as error:
-            message = f"the mount on {shown} does not answer"
-            raise MountError(message) from self._failure or error
         self._own = self._find()
         if self._own is None or place_of(self._own) != where:
             message = f"the mount on {shown} does not show, or another one was made there"

@@ -14,6 +14,7 @@ from threading import Event, Thread
 import pytest
 
 import pfslib
+from pfsfuse import abi
 from pfsfuse.inodes import Inode
 from pfsfuse.kernel_loop import KernelLoop
 from pfsfuse.kernel_mount import Mount, detach, mount
@@ -92,3 +93,25 @@ def test_nobody_waits_for_a_thread_that_died(
             detach(bytes(mountpoint))
             serving.stop()
     assert str(serving._failure) == "the serving cannot go on"
+
+
+def test_a_server_never_looks_into_its_own_mount(
+    source, mountpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before it has answered itself, it would wait for itself, for ever."""
+    asked: list[int] = []
+    answer = KernelLoop._answer
+
+    def note(loop: KernelLoop, message: bytes) -> None:
+        asked.append(abi.IN_HEADER.unpack_from(message)[1])
+        answer(loop, message)
+
+    monkeypatch.setattr(KernelLoop, "_answer", note)
+    settings = Settings(str(source.store), source.view, bytes(mountpoint))
+    with pfslib.open_trees(source.store) as store:
+        served = _Served(settings, open_view(store, source.view, label=""))
+        try:
+            served.start()
+        finally:
+            assert served.stop()
+    assert set(asked) <= {abi.Op.INIT, abi.Op.DESTROY}
