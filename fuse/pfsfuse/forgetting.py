@@ -5,7 +5,8 @@ the kernel forgets nothing before memory is short. So it is told when a commit i
 more. What is not in use it forgets at once, the rest when that is closed, and says so.
 
 A thread of its own does it: the kernel lets nobody change a directory while a name is looked up in
-it, for which the serving thread has to be free.
+it, for which the serving thread has to be free. Were the server killed while that thread waits, the
+kernel could end neither it nor whoever looks up. So names that are being looked up are left alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from pfsfuse import abi
 from pfsfuse.inode_table import InodeTable
@@ -32,6 +33,9 @@ _AT_MOST: Final = 1 / 20
 """Part of a processor that may be spent on it."""
 
 _JOIN_S: Final = 0.5
+
+_Known = frozenset[tuple[int, int]]
+"""Inodes that the kernel knows, with how often each was looked up."""
 
 
 @contextmanager
@@ -64,8 +68,11 @@ class _Forgetting:
         self._inodes = inodes
         self._store = store
         self._ended = ended
-        self._told: WeakSet[ShownCommit] = WeakSet()
-        """Deleted commits that the kernel was told of, and does not know but for what is in use."""
+        self._seen: WeakKeyDictionary[ShownCommit, _Known] = WeakKeyDictionary()
+        """Deleted commits, of which what is not in use was forgotten with their tops."""
+
+        self._told: WeakKeyDictionary[ShownCommit, _Known] = WeakKeyDictionary()
+        """What the kernel was told of by name: it goes when it is closed, if not looked up anew."""
 
     def run(self) -> None:
         took_s = 0.0
@@ -83,13 +90,20 @@ class _Forgetting:
     def _forget(self) -> None:
         for shown in self._store.deleted():
             known = self._inodes.shown_by(shown)
-            if shown not in self._told:  # with the top goes all below it that is not in use
-                known = [inode for inode in known if not _is_below(inode, shown)]
-                self._told.add(shown)
-            for inode in known:
-                self._invalidate(inode)
+            now = frozenset((inode.id, inode.lookups) for inode in known)
+            before = self._seen.get(shown)
+            self._seen[shown] = now
+            if before is None:  # with the top goes all below it that is not in use
+                self._invalidate([inode for inode in known if not _is_below(inode, shown)])
+            elif now <= before and not now <= self._told.get(shown, frozenset()):
+                self._told[shown] = now
+                self._invalidate(known)
 
-    def _invalidate(self, inode: Inode) -> None:
+    def _invalidate(self, inodes: list[Inode]) -> None:
+        for inode in inodes:
+            self._invalidate_one(inode)
+
+    def _invalidate_one(self, inode: Inode) -> None:
         """Take a name out of the kernel's memory; what it names goes when nobody uses it."""
         if inode.parent is None or self._ended.is_set():
             return

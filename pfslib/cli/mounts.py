@@ -88,29 +88,34 @@ def _named(word: str) -> tuple[str, str]:
 @click.command(cls=Command)
 @click.argument("directory", metavar="DIR", type=HOST_PATH)
 @click.option("--lazy", is_flag=True, help="At once, also while files in it are in use.")
+@click.option("--force", is_flag=True, help="At once; whoever uses it gets errors from then on.")
 @click.option("--discard", is_flag=True, help="Of a working copy: do not commit the changes.")
 @runs_jobs
 @click.pass_obj
-def unmount(session: Session, directory: str, *, lazy: bool, discard: bool) -> None:
+def unmount(session: Session, directory: str, *, lazy: bool, force: bool, discard: bool) -> None:
     """Take a mounted commit away.
 
-    One that is in use is not, unless its server is dead or hung, which is said then. Of what was
-    mounted with -w, the changes are committed first.
+    One that is in use is not, unless its server is dead or hung, which is said then: whoever waits
+    for a hung one gets an error, if root unmounts it. Of what was mounted with -w, the changes are
+    committed first.
     """
+    if lazy and force:
+        raise click.UsageError("either --lazy or --force")
     from pfslib.api.copy_origin import is_working_copy
 
     path = Path(directory)
     mounted = find_mount(path)  # of ours, or what a working copy lies on
     if not (mounted and mounted.is_pfs) and is_working_copy(path):
-        if lazy:
-            raise click.UsageError("--lazy is not for a working copy, which is no mount")
+        if lazy or force:
+            which = "lazy" if lazy else "force"
+            raise click.UsageError(f"--{which} is not for a working copy, which is no mount")
         from pfslib.cli import working_copies  # imports what commits and runs jobs
 
         working_copies.end(session, path, discard=discard)
         return
     if discard:
         raise click.UsageError("--discard is for a working copy, and this is none")
-    _tell(unmounting.unmount(path, lazy=lazy))
+    _tell(unmounting.unmount(path, lazy=lazy, force=force))
 
 
 def _tell(unmounted: unmounting.Unmounted) -> None:
@@ -119,6 +124,9 @@ def _tell(unmounted: unmounting.Unmounted) -> None:
         whisper(said)
     elif unmounted.state is MountState.DEAD:
         say(f"{said}, though in use: its server was dead")
+    elif unmounted.aborted:
+        why = ": its server does not answer" if unmounted.state is MountState.HUNG else ""
+        say(f"{said}, though in use{why}; whoever uses it gets errors from now on")
     elif unmounted.state is MountState.HUNG:
         say(f"{said}, though in use: its server does not answer, and ends when it does again")
     else:

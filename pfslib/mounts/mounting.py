@@ -16,7 +16,7 @@ from pfslib.mounts.mount_zygote import prepare
 from pfslib.mounts.mountinfo import KernelMount, MountState, find_mount, kernel_mounts, state_of
 from pfslib.mounts.server_process import ServerProcess, start_server
 from pfslib.mounts.turns import claim
-from pfslib.mounts.unmounting import detach
+from pfslib.mounts.unmounting import detach, detach_used
 
 BINDING_VARIABLE: Final = "PFS_MOUNT_BINDING"
 """Environment variable: ``fusepy`` has libfuse 2 speak to the kernel, in place of our own code,
@@ -136,7 +136,7 @@ class Mounted:
                 detach(there, lazy=False)
             except MountError:
                 busy = True
-                detach(there, lazy=True)
+                detach_used(there)
         if not self._server.wait(0.0 if busy else _EXIT_S):
             self._server.let_go()
         if self._private:

@@ -451,6 +451,7 @@ def hung(
     """A mount whose server was stopped; it goes on after the test."""
     monkeypatch.setattr(mountinfo, "_ANSWER_S", 0.2)
     made = mount_source(mountpoint)
+    mountpoint.stat()  # which the kernel remembers: one can stand in it
     os.kill(made.pid, signal.SIGSTOP)
     assert wait_until(lambda: is_stopped(made.pid))
     yield made
@@ -497,6 +498,26 @@ def test_hung_or_dead_server_in_use_is_unmounted_and_that_said(
         assert "its server was dead" in said_by(capsys, "unmount", str(dead.path))[1]
         standing.kill()
     assert find_mount(dead.path) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without fusectl only root can force it")
+@pytest.mark.parametrize("how", ["unmount", "unmount --force", "in Python"])
+def test_whoever_waits_for_a_hung_server_is_let_go(
+    hung: Mounted, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unmounted lazily they would go on waiting, and nobody could find what for."""
+    command = ["cat", hung.path / "files/1000003.bin"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env={"LC_ALL": "C"}) as waiting:
+        waits_in = Path(f"/proc/{waiting.pid}/wchan")
+        assert wait_until(lambda: waits_in.read_text() == "request_wait_answer")
+        if how == "in Python":
+            hung.unmount()
+        else:
+            said = said_by(capsys, *how.split(), str(hung.path))[1]
+            assert "though in use" in said
+            assert "whoever uses it gets errors from now on" in said
+        assert b"onnection abort" in waiting.communicate(timeout=5)[1]
+    assert find_mount(hung.path) is None
 
 
 def test_a_forked_child_leaves_the_mount_alone(mount_source: Make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import random
 import stat
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from pfsfuse import abi
 from pfsfuse.attributes import attributes_of
 from pfsfuse.errnos import Refusal, errno_of
+from pfsfuse.forgetting import _Forgetting
 from pfsfuse.inode_table import InodeTable
 from pfsfuse.inodes import Inode
 from pfsfuse.kernel_loop import KernelLoop
@@ -335,6 +337,37 @@ def test_inodes_are_known_until_as_often_forgotten_as_told(operations: Operation
     with pytest.raises(Refusal) as caught:
         _ = table[first.id]
     assert caught.value.errno == errno.ESTALE
+
+
+def test_names_are_taken_from_the_kernel_once_and_not_while_they_are_looked_up(
+    operations: Operations,
+) -> None:
+    """It waits with that for whoever looks up: for ever, if the server is killed then."""
+
+    class Deleted:
+        def deleted(self) -> list[object]:
+            return [operations.top.shown]
+
+    told, device = os.pipe2(os.O_NONBLOCK)
+    table = InodeTable(operations.top)
+    forgetting = _Forgetting(device, table, Deleted(), Event())
+
+    def is_told() -> bool:
+        forgetting._forget()
+        try:
+            return bool(os.read(told, 1024))
+        except BlockingIOError:
+            return False
+
+    assert not is_told()  # the top, which has no name
+    for name in (b"/a.txt", b"/dir", b"/a.txt"):
+        table.tell(walk(operations, name))
+        assert not is_told()
+    assert [is_told() for _ in range(3)] == [True, False, False]
+    table.tell(walk(operations, b"/a.txt"))
+    assert [is_told() for _ in range(3)] == [False, True, False]
+    os.close(told)
+    os.close(device)
 
 
 def test_two_files_never_share_a_number(operations: Operations) -> None:
