@@ -11,6 +11,8 @@ import os
 import signal
 import socket
 import sys
+from array import array
+from struct import Struct
 from typing import Final, NoReturn
 
 import pfslib
@@ -24,14 +26,19 @@ _DESCRIPTORS: Final = 4
 """That come with an order: for the settings, for reports, for what goes wrong until it is up, for
 the log."""
 
+_CREDENTIALS: Final = Struct("iII")
+"""Process, user and group, in the words of the kernel, of whoever sent an order."""
+
+_EXTRAS_MAX: Final = socket.CMSG_SPACE(_DESCRIPTORS * 4) + socket.CMSG_SPACE(_CREDENTIALS.size)
+
 
 class Zygote:
-    """Forks servers.
+    """Forks servers, for its own user: whoever started it may have dropped its privileges since.
 
     Args:
-        control: A SOCK_SEQPACKET socket. An order is whatever comes with descriptors: a file with
-            `Settings` as msgpack, a pipe for reports, a file for standard error and, if there is to
-            be one, the log.
+        control: A SOCK_SEQPACKET socket with SO_PASSCRED. An order is whatever comes with
+            descriptors: a file with `Settings` as msgpack, a pipe for reports, a file for standard
+            error and, if there is to be one, the log.
     """
 
     def __init__(self, control: int) -> None:
@@ -47,10 +54,16 @@ class Zygote:
             pass
 
     def _take_order(self) -> bool:
-        order, descriptors, _, _ = socket.recv_fds(self._control, _ORDER_MAX, _DESCRIPTORS)
+        order, extras, _, _ = self._control.recvmsg(_ORDER_MAX, _EXTRAS_MAX)
         if not order:
             return False
-        if os.fork() == 0:
+        descriptors, users = array("i"), []
+        for _, kind, data in extras:
+            if kind == socket.SCM_RIGHTS:
+                descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+            else:
+                users.append(_CREDENTIALS.unpack(data)[1:])
+        if descriptors and users == [(os.getuid(), os.getgid())] and os.fork() == 0:
             self._become_server(*descriptors)
         for fd in descriptors:
             os.close(fd)

@@ -114,7 +114,7 @@ def _ready() -> MountZygote:
 
 def _circumstances() -> tuple[object, ...]:
     """What a forked server would inherit, and must not be what the zygote had long ago."""
-    user = (os.geteuid(), os.getegid(), tuple(os.getgroups()))
+    user = (*os.getresuid(), *os.getresgid(), *os.getgroups())
     return sys.executable, user, _namespace(), *_root()
 
 
@@ -153,6 +153,7 @@ class MountZygote:
         self._circumstances = circumstances
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # to know whose an order is
         command = [*_interpreter(), "-c", _START, str(theirs.fileno()), *_search_path()]
         try:
             self._process = subprocess.Popen(

@@ -256,3 +256,28 @@ def test_zygote_from_before_a_chroot_is_replaced(source, mountpoint: Path, tmp_p
     arguments = [source.store, source.view, tmp_path / "root", mountpoint]
     command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", CHROOT]
     assert subprocess.check_output([*command, *arguments], timeout=20) == b"True\n"
+
+
+DROPPED = """
+import os, sys
+import msgspec
+from pfslib.mounts import mount_zygote
+mount_zygote.prepare()
+os.setgid(65534)
+os.setuid(65534)
+report, theirs = os.pipe()
+errors = os.memfd_create("errors")
+settings = {"store": sys.argv[1], "view": "store", "mountpoint": sys.argv[1].encode()}
+mount_zygote._current.send(msgspec.msgpack.encode(settings), [theirs, errors])
+os.close(theirs)
+print(os.read(report, 100))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_zygote_takes_no_orders_of_a_process_that_has_dropped_its_privileges(
+    tmp_path: Path,
+) -> None:
+    """Or root would mount for it what it may not see, wherever it likes."""
+    code = [sys.executable, "-c", DROPPED, tmp_path]
+    assert subprocess.check_output(code, timeout=20) == b"b''\n"
