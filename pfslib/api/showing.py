@@ -133,6 +133,9 @@ def _repo_of(what: Shown) -> str:
 def _find(store: MountVerbs, what: Shown) -> tuple[Commit, str]:
     """A commit, and the directory of it to show."""
     if not isinstance(what, str):
+        if what.store_path != store.path and not what.store_path.samefile(store.path):
+            message = f"{what} is of another store, {what.store_path}"
+            raise InvalidInputError(message, hint="one mount shows one store; mount it by itself")
         return what, "/"
     place = parse_file_reference(what)
     return store.commit(f"{place.repo}@{place.commit}"), place.path or "/"

@@ -298,3 +298,11 @@ def test_the_command(
     finally:
         subprocess.run([*pfs, "unmount", mountpoint], check=True)
     assert not any(mountpoint.iterdir())
+
+
+def test_a_commit_of_another_store_is_not_shown(store: pfslib.Store, tmp_path: Path) -> None:
+    with pfslib.init(tmp_path / "another") as another:
+        with another.create_repo("r").commit() as making:
+            making.put_file("/f", b"f")
+        with pytest.raises(pfslib.InvalidInputError, match="is of another store"):
+            store.mount(show=[making.commit])
