@@ -22,6 +22,8 @@ BINDING_VARIABLE: Final = "PFS_MOUNT_BINDING"
 """Environment variable: ``fusepy`` has libfuse 2 speak to the kernel, in place of our own code,
 ``mfusepy`` libfuse 3."""
 
+_BINDINGS: Final = ("kernel", "fusepy", "mfusepy")
+
 _FSNAME_MAX: Final = 1000
 """Characters, of up to four bytes: the kernel takes a page."""
 
@@ -67,7 +69,7 @@ def mount(
         "label": label,
         "allow_other": allow_other,
         "private": mountpoint is None,
-        "binding": os.environ.get(BINDING_VARIABLE) or "kernel",
+        "binding": _binding(),
     }
     if mountpoint is None:
         path = Path(os.path.realpath(tempfile.mkdtemp(prefix="pfs-")))
@@ -176,6 +178,14 @@ class Mounted:
         tb: TracebackType | None,
     ) -> None:
         self.unmount()
+
+
+def _binding() -> str:
+    name = os.environ.get(BINDING_VARIABLE) or "kernel"
+    if name not in _BINDINGS:
+        message = f"{BINDING_VARIABLE} is {name!r}, which names no binding"
+        raise MountError(message, hint=f"it is one of {', '.join(_BINDINGS)}, or not set")
+    return name
 
 
 def _cut(fsname: str) -> str:

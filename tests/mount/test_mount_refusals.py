@@ -19,7 +19,7 @@ import pytest
 import pfsfuse
 import pfslib
 from pfslib.mounts import checks, mount_zygote, server_process
-from pfslib.mounts.mounting import Mounted, mount
+from pfslib.mounts.mounting import BINDING_VARIABLE, Mounted, mount
 from pfslib.mounts.unmounting import unmount
 
 pytestmark = pytest.mark.mount
@@ -262,3 +262,9 @@ def test_a_user_who_may_not_open_the_device_is_told_so(source) -> None:
     finally:
         device.chmod(mode)
     assert b"MountError: this user may not open /dev/fuse" in done.stderr
+
+
+def test_a_binding_that_is_none_is_named(source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BINDING_VARIABLE, "bogus")
+    with pytest.raises(pfslib.MountError, match="PFS_MOUNT_BINDING is 'bogus'"):
+        mount(source.store, source.view, None, fsname="x")
