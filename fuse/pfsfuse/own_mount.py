@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _TYPE: Final = b"fuse.pfs"
-_TABLE: Final = Path("/proc/self/mountinfo")
+_TABLE: Final = Path("/proc/thread-self/mountinfo")
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 
 

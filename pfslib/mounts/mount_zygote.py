@@ -120,7 +120,7 @@ def _circumstances() -> tuple[object, ...]:
 
 def _namespace() -> int | None:
     with suppress(OSError):  # without /proc there is nothing to mount either
-        return os.stat("/proc/self/ns/mnt").st_ino  # noqa: PTH116 - a link's own target
+        return os.stat("/proc/thread-self/ns/mnt").st_ino  # noqa: PTH116 - a link's own target
     return None
 
 

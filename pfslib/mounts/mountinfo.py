@@ -24,12 +24,12 @@ _ANSWER_S: Final = 2.0
 _GONE: Final = frozenset({errno.ENOTCONN, errno.ECONNABORTED, errno.ENOENT})
 """What the kernel answers for a server that has ended. Any other error is the server's answer."""
 
-_TABLE: Final = Path("/proc/self/mountinfo")
+_TABLE: Final = Path("/proc/thread-self/mountinfo")
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 
 
 class KernelMount(msgspec.Struct, frozen=True):
-    """One line of /proc/self/mountinfo."""
+    """One line of the kernel's table."""
 
     id: int
     """Its number, which is given out again, but not as long as it is mounted."""

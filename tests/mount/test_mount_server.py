@@ -281,3 +281,25 @@ def test_zygote_takes_no_orders_of_a_process_that_has_dropped_its_privileges(
     """Or root would mount for it what it may not see, wherever it likes."""
     code = [sys.executable, "-c", DROPPED, tmp_path]
     assert subprocess.check_output(code, timeout=20) == b"b''\n"
+
+
+OF_A_THREAD = """
+import ctypes, sys
+from pathlib import Path
+from threading import Thread
+from pfslib.mounts.mounting import mount
+def work():
+    assert ctypes.CDLL(None).unshare(0x20000) == 0  # CLONE_NEWNS
+    with mount(Path(sys.argv[1]), sys.argv[2], None, fsname="x") as path:
+        print((path / "run.sh").exists())
+thread = Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can unshare mounts")
+def test_a_thread_with_a_mount_namespace_of_its_own_can_mount(source) -> None:
+    inside = ["unshare", "--mount", "--propagation", "private"]
+    command = [*inside, sys.executable, "-c", OF_A_THREAD, source.store, source.view]
+    assert subprocess.check_output(command, timeout=20) == b"True\n"
