@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import syslog
@@ -76,6 +77,7 @@ class Reports:
         if self._log_fd != _STDERR:
             os.dup2(self._log_fd, _STDERR)
             os.close(self._log_fd)
+        faulthandler.enable(_STDERR)  # a store cut short kills whoever reads its map, by SIGBUS
         self._log.setFormatter(logging.Formatter(f"pfs mount {self._name}: %(message)s"))
         logging.getLogger().addHandler(self._log)
 

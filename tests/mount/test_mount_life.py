@@ -436,6 +436,16 @@ def test_server_killed_and_the_mount_point_mounted_again_without_cleaning(
     assert (again.path / "run.sh").exists()
 
 
+def test_the_owner_is_told_what_a_server_died_of(
+    mount_source: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As of a store that was cut short under it."""
+    made = mount_source()
+    os.kill(made.pid, signal.SIGBUS)
+    assert wait_until(lambda: not is_running(made.pid))
+    assert "Bus error" in capfd.readouterr().err
+
+
 def test_dead_mount_is_taken_down_by_its_owner(mount_source: Make) -> None:
     made = mount_source()
     os.kill(made.pid, signal.SIGKILL)
