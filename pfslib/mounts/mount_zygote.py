@@ -11,7 +11,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.util import find_spec
@@ -151,7 +150,7 @@ class MountZygote:
             MountError: It cannot be started.
         """
         self._circumstances = circumstances
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
+        self._errors = open(os.memfd_create("pfs"), "r+b")  # noqa: SIM115, PTH123 - as long as it runs
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)  # to know whose an order is
         command = [*_interpreter(), "-c", _START, str(theirs.fileno()), *_search_path()]

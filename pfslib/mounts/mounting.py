@@ -72,7 +72,7 @@ def mount(
         "binding": _binding(),
     }
     if mountpoint is None:
-        path = Path(os.path.realpath(tempfile.mkdtemp(prefix="pfs-")))
+        path = _private_directory()
         return _mount_at(path, settings, tied=tied, timeout_s=timeout_s)
     with claim(mountpoint, timeout_s) as path:
         return _mount_at(path, settings, tied=tied, timeout_s=timeout_s)
@@ -178,6 +178,14 @@ class Mounted:
         tb: TracebackType | None,
     ) -> None:
         self.unmount()
+
+
+def _private_directory() -> Path:
+    try:
+        return Path(os.path.realpath(tempfile.mkdtemp(prefix="pfs-")))
+    except OSError as error:
+        message = f"no directory to mount on can be made: {error}"
+        raise MountError(message, hint="name one, or set TMPDIR to one that is writable") from error
 
 
 def _binding() -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
 import weakref
 from contextlib import suppress
@@ -37,12 +36,12 @@ def start_server(
     Raises:
         MountError: It does not come up; the error says why, in the server's words.
     """
-    report, theirs = os.pipe()
-    log = _stderr_copy() if tied else None
     if tied:
         settings = {**settings, "owner_pid": os.getpid()}
-    server = ServerProcess(report)
-    with tempfile.TemporaryFile() as errors:
+    with open(os.memfd_create("pfs"), "r+b") as errors:  # noqa: PTH123 - no path
+        report, theirs = os.pipe()
+        log = _stderr_copy() if tied else None
+        server = ServerProcess(report)
         try:
             try:
                 inherited = [theirs, errors.fileno(), *([log] if log is not None else [])]

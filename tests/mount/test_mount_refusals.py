@@ -268,3 +268,14 @@ def test_a_binding_that_is_none_is_named(source, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(BINDING_VARIABLE, "bogus")
     with pytest.raises(pfslib.MountError, match="PFS_MOUNT_BINDING is 'bogus'"):
         mount(source.store, source.view, None, fsname="x")
+
+
+def test_without_a_directory_for_temporary_files(
+    source, mountpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(mountpoint / "missing"))
+    mount_zygote.end()
+    with mount(source.store, source.view, mountpoint, fsname="x") as path:
+        assert (path / "run.sh").exists()
+    with pytest.raises(pfslib.MountError, match="no directory to mount on can be made"):
+        mount(source.store, source.view, None, fsname="x")
