@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from array import array
 from struct import Struct
 from typing import Final, NoReturn
@@ -93,6 +94,10 @@ def _serve(settings: Settings, report: int, errors: int, log: int | None = None)
         serve(settings, reports)
     except PfsError as error:
         reports.failed(error)
+        return 1
+    except BaseException:
+        traceback.print_exc()  # whoever started it shows the end of that
+        sys.stderr.flush()
         return 1
     finally:
         reports.close()

@@ -22,6 +22,7 @@ import pytest
 import pfslib
 from pfslib.mounts import mount_zygote
 from pfslib.mounts.mountinfo import find_mount
+from pfslib.mounts.server_process import start_server
 from pfslib.testing.runner_workbench import is_running, wait_until
 
 pytestmark = pytest.mark.mount
@@ -303,3 +304,11 @@ def test_a_thread_with_a_mount_namespace_of_its_own_can_mount(source) -> None:
     inside = ["unshare", "--mount", "--propagation", "private"]
     command = [*inside, sys.executable, "-c", OF_A_THREAD, source.store, source.view]
     assert subprocess.check_output(command, timeout=20) == b"True\n"
+
+
+def test_a_start_that_fails_in_an_unforeseen_way_leaves_a_traceback(
+    source, mountpoint: Path
+) -> None:
+    where = {"store": str(source.store), "view": source.view, "mountpoint": bytes(mountpoint)}
+    with pytest.raises(pfslib.MountError, match=r"(?s)ended before .*Error"):
+        start_server({**where, "owner_pid": 1 << 40}, tied=False, timeout_s=10)
