@@ -38,6 +38,15 @@ def to_text(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
 
 
+def to_plain(text: str) -> str:
+    """A sentence as a record can hold it: bytes that are not UTF-8 are written in hex."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that stand for no byte
+        raw = text.encode("utf-8", "backslashreplace")
+    return raw.decode("utf-8", "backslashreplace")
+
+
 def split_path(path: str | bytes | os.PathLike[str]) -> tuple[bytes, ...]:
     """The components of a path; the empty tuple is the root.
 

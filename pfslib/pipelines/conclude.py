@@ -12,6 +12,7 @@ from pfslib.kv.protocol import KV, WriteTxn
 from pfslib.kv.tables import id_key
 from pfslib.model.errors import PathClashError
 from pfslib.model.nodes import Entry
+from pfslib.model.paths import to_plain
 from pfslib.model.work import DatumRecord, DatumState, Job, JobState, Pipeline, Work
 from pfslib.pipelines.claims import Claim
 from pfslib.pipelines.clashes import name_clash
@@ -120,7 +121,7 @@ class _End:
 
     def publish(self, plan: Plan | None, merged: Merged, verdict: Verdict) -> Job:
         """Output commit, provenance, how it came about, job state: one transaction."""
-        state, reason = verdict
+        state, reason = verdict[0], to_plain(verdict[1])
         job = self._claim.job
         try:
             with self._writer.writing() as txn:

@@ -17,6 +17,7 @@ from pfslib.kv.protocol import KV, WriteTxn
 from pfslib.kv.tables import id_key
 from pfslib.model.errors import MountError
 from pfslib.model.nodes import Entry
+from pfslib.model.paths import to_plain
 from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
 from pfslib.pipelines.bounded_log import read_kept
 from pfslib.pipelines.claims import Claim
@@ -278,7 +279,7 @@ class DatumRun:
 
 def _shortened(sentence: str) -> str:
     """A sentence that is told with every listing, so not with a name of megabytes in it."""
-    half = _SENTENCE_MAX // 2
+    half, sentence = _SENTENCE_MAX // 2, to_plain(sentence)
     return sentence if len(sentence) <= _SENTENCE_MAX else f"{sentence[:half]} … {sentence[-half:]}"
 
 

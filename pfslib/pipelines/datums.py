@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from pfslib.model.encoding import pack
 from pfslib.model.nodes import Entry
-from pfslib.model.paths import to_text
+from pfslib.model.paths import to_bytes, to_text
 from pfslib.model.work import Pipeline, Seen, Transform
 
 _NAME_MAX: Final = 300
@@ -135,9 +135,15 @@ def _identity_of_input(item: DatumInput) -> tuple[object, ...]:
         item.size,
         item.digest or item.entry.content,
         item.emptied,
-        item.joined,
-        item.grouped,
+        _packable(item.joined),
+        _packable(item.grouped),
     )
+
+
+def _packable(text: str) -> str | bytes:
+    """What was captured from a path; as bytes, where it is no UTF-8."""
+    raw = to_bytes(text)
+    return text if raw.decode("utf-8", "replace") == text else raw
 
 
 def shape_stamp(pipeline: Pipeline) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pfslib.commits.refs import get_commit
 from pfslib.kv.protocol import KV
 from pfslib.model.errors import PfsError
+from pfslib.model.paths import to_plain
 from pfslib.model.work import Job, JobState
 from pfslib.pipelines.claims import Claim
 from pfslib.trees.export import export_tree
@@ -55,6 +56,7 @@ def egress(
                 )
         except (PfsError, OSError) as error:
             reason = f"its output could not be copied to {target}: {error}"
+    reason = to_plain(reason)
     state = JobState.FAILURE if reason else JobState.SUCCESS
     with kv.write() as writing:
         return claim.update(writing, state=state, reason=reason, finished_ns=time.time_ns())
