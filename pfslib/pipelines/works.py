@@ -130,7 +130,10 @@ class WorkTree:
 
     def written(self, path: Parts) -> Rank:
         """How many wrote a path, and how many bytes in all. Cost: O(log n)."""
-        return self.written_before(path, b"\xff")
+        directory, prefix = self.part(WRITERS), path_name(path)
+        begin = rank(self._txn, directory, prefix, self._cache)
+        end = rank(self._txn, directory, _after(prefix), self._cache)
+        return Rank(end.entries - begin.entries, end.size - begin.size)
 
     def _find(self, part: bytes, order: bytes) -> Entry | None:
         directory = self.part(part)
@@ -146,6 +149,11 @@ class WorkTree:
 def path_name(path: Parts) -> bytes:
     """What a path is called in ``writers``."""
     return blake3(b"\0".join(path)).hexdigest(_PATH_DIGITS // 2).encode()
+
+
+def _after(prefix: bytes) -> bytes:
+    """The least name that sorts after all that begin with a prefix, whose last byte is a digit."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
 def writer_name(path: Parts, order: bytes) -> bytes:

@@ -6,6 +6,7 @@ has nothing to be compared with and no result to be used again.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ import pfslib
 from pfslib.testing.scripted_runner import Call, Files, ScriptedRunner, run_scripted
 
 PATHS = ["/a.1", "/a.2", "/b.1", "/c.2", "/d/a.1", "/d/b.2", "/d/e/c.1", "/f-1", "/d-1"]
+PATHS += [os.fsdecode(name) for name in (b"/\xff.1", b"/\xff\xff.2", b"/d/\xfe\xff.1")]
 LINES = "".join(f"{n} {n * n * 2654435761 % 2**64:x}\n" for n in range(20_000)).encode()
 
 

@@ -15,6 +15,10 @@ from pfslib.testing.shell_pipelines import commit_files, shell_spec
 ODD = os.fsdecode(b"\xff")
 
 
+def own_and_common(call: Call) -> Files:
+    return {"/all": b"".join(call.inputs["data"].values())}
+
+
 @pytest.fixture
 def data(store: Store) -> Store:
     store.create_repo("data")
@@ -58,3 +62,22 @@ def test_such_names_are_joined_and_grouped(data: Store, how: str) -> None:
     assert data.commit("p@master").get_file(f"/{ODD}.y") == b"2"
     value = runner.calls[0].env[f"PACH_DATUM_x_{'JOIN_ON' if how == 'join' else 'GROUP_BY'}"]
     assert value == ODD
+
+
+def test_what_such_a_datum_wrote_counts_among_the_others(data: Store) -> None:
+    data.create_pipeline(shell_spec("p", "data", output_merge="append"))
+    runner = ScriptedRunner(data, own_and_common)
+    files = {"/a": "1", "/b": "2", f"/{ODD}z": "3"}
+    for gone, left in (("", b"123"), ("/a", b"23"), ("/b", b"3")):
+        commit_files(data, "data", {gone: None} if gone else dict(files))
+        run_scripted(data, runner)
+        assert data.commit("p@master").get_file("/all") == left
+
+
+def test_a_clash_with_such_a_datum_is_refused(data: Store) -> None:
+    data.create_pipeline(shell_spec("p", "data"))
+    commit_files(data, "data", {f"/{ODD}": "2"})
+    runner = ScriptedRunner(data, own_and_common)
+    run_scripted(data, runner)
+    commit_files(data, "data", {"/a": "1"})
+    assert [job.state for job in run_scripted(data, runner)] == ["failure"]
