@@ -27,6 +27,9 @@ class _Fired(msgspec.Struct, array_like=True, frozen=True):
     when_ns: int
 
 
+_NEVER = _Fired("", 0)
+
+
 def fires(txn: WriteTxn, pipeline: Pipeline, commit: Commit, branch: str) -> bool:
     """Whether a new head counts for a pipeline; remembered if it does.
 
@@ -50,6 +53,17 @@ def fired_commit(txn: ReadTxn, pipeline: Pipeline, item: Input) -> Commit | None
     return find_commit(txn, fired.commit) if fired.commit else None
 
 
+def last_fired(txn: ReadTxn, pipeline: Pipeline, repo: str, branch: str) -> Commit | None:
+    """The commit for which a trigger of a branch last fired, of whichever input."""
+    fired = [
+        _find(txn, pipeline, item)
+        for item in pipeline.inputs
+        if item.trigger is not None and (item.repo, item.branch) == (repo, branch)
+    ]
+    last = max(fired, key=lambda found: found.when_ns, default=_NEVER)
+    return find_commit(txn, last.commit) if last.commit else None
+
+
 def due_by_clock(txn: ReadTxn, pipeline: Pipeline, now_ns: int) -> Iterator[tuple[Input, Commit]]:
     """The inputs whose trigger is due by its own clock, with the head that counts now."""
     for item in pipeline.inputs:
@@ -68,6 +82,14 @@ def due_by_clock(txn: ReadTxn, pipeline: Pipeline, now_ns: int) -> Iterator[tupl
 def fire(txn: WriteTxn, pipeline: Pipeline, item: Input, commit: Commit, now_ns: int) -> None:
     """Remember that a trigger has fired."""
     _remember(txn, pipeline, item, commit, now_ns)
+
+
+def forget_other_triggers(txn: WriteTxn, old: Pipeline, new: Pipeline) -> None:
+    """Forget what the triggers of inputs did that read something else in a new version."""
+    kept = {(item.name, item.repo, item.branch) for item in new.inputs}
+    for item in old.inputs:
+        if (item.name, item.repo, item.branch) not in kept:
+            txn.delete(Table.META, _key(old, item))
 
 
 def forget_triggers(txn: WriteTxn, pipeline: str) -> None:
@@ -110,7 +132,7 @@ def _key(pipeline: Pipeline, item: Input) -> bytes:
 
 def _find(txn: ReadTxn, pipeline: Pipeline, item: Input) -> _Fired:
     value = txn.get(Table.META, _key(pipeline, item))
-    return unpack(_Fired, value) if value is not None else _Fired("", 0)
+    return unpack(_Fired, value) if value is not None else _NEVER
 
 
 def _remember(txn: WriteTxn, pipeline: Pipeline, item: Input, commit: Commit, now_ns: int) -> None:

@@ -23,7 +23,7 @@ from pfslib.model.errors import AlreadyExistsError, InvalidSpecError, StillNeede
 from pfslib.model.history import Repo
 from pfslib.model.removal import Removal
 from pfslib.model.work import Pipeline
-from pfslib.pipelines.branch_triggers import forget_triggers
+from pfslib.pipelines.branch_triggers import forget_other_triggers, forget_triggers
 from pfslib.pipelines.job_requests import cancel_job
 from pfslib.pipelines.ledger import (
     delete_image,
@@ -103,6 +103,7 @@ def update_pipeline(txn: WriteTxn, pipeline: Pipeline, *, reprocess: bool | None
     _prepare_inputs(txn, pipeline, old)
     put_pipeline(txn, pipeline)
     put_old_version(txn, old)
+    forget_other_triggers(txn, old, pipeline)
     for job in [job for job in queued_jobs(txn) if job.pipeline == pipeline.name]:
         cancel_job(txn, job, "the pipeline was updated")
     create_jobs_of_pipeline(txn, pipeline, history=False)

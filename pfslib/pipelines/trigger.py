@@ -13,9 +13,9 @@ from pfslib.commits.refs import find_commit, get_commit
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
 from pfslib.kv.tables import ID_SIZE, Table, number_key
 from pfslib.model.encoding import pack
-from pfslib.model.history import Commit, HeadMoved
+from pfslib.model.history import Branch, Commit, HeadMoved
 from pfslib.model.work import Job, JobInput, JobState, Pipeline
-from pfslib.pipelines.branch_triggers import fires
+from pfslib.pipelines.branch_triggers import fires, last_fired
 from pfslib.pipelines.input_sets import Heads, InputSet, find_input_set, reads
 from pfslib.pipelines.job_outputs import publish_nothing
 from pfslib.pipelines.ledger import add_job, find_job, list_pipelines, newest_job, put_job
@@ -70,8 +70,17 @@ def create_jobs_of_pipeline(txn: WriteTxn, pipeline: Pipeline, *, history: bool)
     for item in pipeline.inputs:
         for branch in list(list_branches(txn, item.repo)):
             if reads(item, item.repo, branch.name):
-                head = get_commit(txn, branch.head)
-                _create(txn, pipeline, head, branch.name, heads, at_creation=True)
+                _create_of_branch(txn, pipeline, branch, heads)
+
+
+def _create_of_branch(txn: WriteTxn, pipeline: Pipeline, branch: Branch, heads: Heads) -> None:
+    """Create the job of what counts of a branch: its head, or what fired its trigger last."""
+    head: Commit | None = get_commit(txn, branch.head)
+    assert head is not None
+    if not fires(txn, pipeline, head, branch.name):
+        head = last_fired(txn, pipeline, branch.repo, branch.name)
+    if head is not None:
+        _create_unasked(txn, pipeline, head, branch.name, heads, at_creation=True)
 
 
 def create_job_now(txn: WriteTxn, pipeline: Pipeline, commit: Commit, branch: str) -> bool:
@@ -111,13 +120,11 @@ def _create(
     commit: Commit,
     branch: str,
     heads: Heads,
-    *,
-    at_creation: bool = False,
 ) -> bool:
     """Create the job that a commit triggers, if it does."""
     if not fires(txn, pipeline, commit, branch):
         return False
-    return _create_unasked(txn, pipeline, commit, branch, heads, at_creation=at_creation)
+    return _create_unasked(txn, pipeline, commit, branch, heads)
 
 
 def _create_unasked(

@@ -660,3 +660,22 @@ def test_a_trigger_with_a_clock(bench: Bench) -> None:
     assert tick(store.kv, store.cache, created + 3601 * 10**9) == 1
     assert tick(store.kv, store.cache, created + 7300 * 10**9) == 0
     assert [job.state for job in bench.run()] == ["success"]
+
+
+def test_an_update_makes_the_job_of_what_fired_the_trigger(bench: Bench) -> None:
+    store = bench.store
+    bench.scripts["p"] = copy
+    pfs = {"repo": "data", "glob": "/", "trigger": {"commits": 2}}
+    triggered = {**spec("p", "data"), "input": {"pfs": pfs}}
+    store.create_pipeline(triggered)
+    commits = [commit_files(store, "data", {f"/{number}": "x"}) for number in range(3)]
+    create_jobs(store.kv)
+    assert bench.states() == {"p": ["created"]}
+    store.update_pipeline({**triggered, "description": "new"})
+    assert bench.states() == {"p": ["killed", "created"]}
+    bench.run()
+    store.rerun_pipeline("p", reprocess=True)
+    (job,) = bench.run()
+    assert (job.inputs[0].commit, counts(job)) == (commits[1], (1, 1, 0, 0, 0))
+    store.update_pipeline({**spec("p", "data"), "input": {"pfs": {**pfs, "branch": "side"}}})
+    assert bench.run() == [], "that branch has never been"
