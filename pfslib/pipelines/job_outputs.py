@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 
+from pfslib.commits.branches import find_branch
 from pfslib.commits.finish import publish
-from pfslib.kv.protocol import WriteTxn
+from pfslib.commits.refs import find_commit
+from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import id_key
 from pfslib.model.history import CommitLink, OpenCommit
 from pfslib.model.nodes import Entry
 from pfslib.model.work import Job
-from pfslib.pipelines.works import put_empty_work
+from pfslib.pipelines.works import find_work, put_empty_work
 from pfslib.trees.directories import empty_directory
 
 
@@ -21,9 +23,23 @@ def publish_nothing(txn: WriteTxn, job: Job, reason: str) -> None:
     put_empty_work(txn, job)
 
 
+def is_overtaken(txn: ReadTxn, job: Job) -> bool:
+    """Whether a job that was deleted since came after this one, and has left another output.
+
+    That output tells by its provenance only which commits it was made from.
+    """
+    head = find_branch(txn, job.pipeline, job.output_branch)
+    own = find_commit(txn, job.output_commit)
+    if head is None or own is None or head.head == own.id or find_work(txn, head.head) is not None:
+        return False
+    if own.error and own.parent in {"", head.head}:
+        return False  # it stands beside the branch: nothing has come since
+    commit = find_commit(txn, head.head)
+    return commit is not None and set(commit.provenance) != set(_links(job))
+
+
 def output_of(job: Job, parent: str, root: Entry, added_bytes: int) -> OpenCommit:
     """The output of a job, ready to be published."""
-    links = dict.fromkeys((item.repo, item.commit) for item in job.inputs)
     return OpenCommit(
         id=job.output_commit,
         repo=job.pipeline,
@@ -31,8 +47,12 @@ def output_of(job: Job, parent: str, root: Entry, added_bytes: int) -> OpenCommi
         parent=parent,
         message=f"job {job.id}",
         started_ns=job.started_ns or time.time_ns(),
-        provenance=tuple(CommitLink(repo, commit) for repo, commit in links),
+        provenance=_links(job),
         root=root,
         added_bytes=added_bytes,
         folded=0,
     )
+
+
+def _links(job: Job) -> tuple[CommitLink, ...]:
+    return tuple(dict.fromkeys(CommitLink(item.repo, item.commit) for item in job.inputs))

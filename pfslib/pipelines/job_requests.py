@@ -12,9 +12,10 @@ from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.model.errors import ConflictError, InvalidInputError
 from pfslib.model.work import DatumRecord, Job, JobState
 from pfslib.pipelines.claims import is_void
-from pfslib.pipelines.job_outputs import publish_nothing
+from pfslib.pipelines.job_outputs import is_overtaken, publish_nothing
 from pfslib.pipelines.ledger import add_job, get_pipeline, list_datums, newest_job, put_job
 from pfslib.pipelines.trigger import make_unrunnable, next_job_of
+from pfslib.pipelines.works import find_work
 
 
 def cancel_job(txn: WriteTxn, job: Job, reason: str = "it was cancelled") -> Job:
@@ -53,7 +54,8 @@ def rerun_job(txn: WriteTxn, job: Job, *, forced: tuple[bytes, ...] | None = ())
         forced: Keys of the datums that run though they have a result; None for all of them.
 
     Raises:
-        ConflictError: It is not over, or a later one has taken its place on the output branch.
+        ConflictError: It is not over, a later one has taken its place on the output branch, or it
+            would read the output of a failed job.
     """
     if not JobState(job.state).finished:
         raise ConflictError(f"job {job.id} is not over: {job.state}")
@@ -65,8 +67,28 @@ def rerun_job(txn: WriteTxn, job: Job, *, forced: tuple[bytes, ...] | None = ())
             f"{job.output_branch} of repo {job.pipeline} holds, or will hold",
             hint=f"`pfs rerun-job {latest.id}`",
         )
+    if is_overtaken(txn, job):
+        raise ConflictError(
+            f"a job that was deleted came after job {job.id}: its output is what the branch "
+            f"{job.output_branch} of repo {job.pipeline} holds",
+            hint=f"`pfs rerun-pipeline {job.pipeline}` processes the heads of its inputs",
+        )
+    _check_inputs(txn, job)
     again = next_job_of(txn, pipeline, job.inputs, job.output_branch, rerun=job.rerun + 1)
     return add_job(txn, msgspec.structs.replace(again, forced=forced))
+
+
+def _check_inputs(txn: ReadTxn, job: Job) -> None:
+    """Make sure that a job would read no output of a failed one."""
+    for item in job.inputs:
+        commit, work = find_commit(txn, item.commit), find_work(txn, item.commit)
+        if commit is not None and commit.error:
+            culprit = work.job if work is not None else "JOB"
+            raise ConflictError(
+                f"job {job.id} cannot run: its input {item.repo}@{item.commit} is the output of a "
+                f"job that failed: {commit.error}",
+                hint=f"`pfs rerun-job {culprit}` first; its output makes a job of {job.pipeline}",
+            )
 
 
 def find_datums(txn: ReadTxn, job: Job, names: Collection[str]) -> tuple[bytes, ...]:

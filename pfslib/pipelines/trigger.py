@@ -17,7 +17,7 @@ from pfslib.model.history import Branch, Commit, HeadMoved
 from pfslib.model.work import Job, JobInput, JobState, Pipeline
 from pfslib.pipelines.branch_triggers import fires, last_fired
 from pfslib.pipelines.input_sets import Heads, InputSet, find_input_set, reads
-from pfslib.pipelines.job_outputs import publish_nothing
+from pfslib.pipelines.job_outputs import is_overtaken, publish_nothing
 from pfslib.pipelines.ledger import add_job, find_job, list_pipelines, newest_job, put_job
 
 _CURSOR = b"cursor:pipelines"
@@ -147,12 +147,17 @@ def _create_unasked(
     job = next_job_of(txn, pipeline, found.inputs, output_branch)
     if job.rerun:  # a branch was moved back, and the output has to follow; if it is not there
         newest = newest_job(txn, pipeline.name, output_branch)
-        if at_creation or (newest is not None and newest.inputs == found.inputs):
+        if at_creation or (newest is not None and _is_current(txn, newest, found)):
             return False
     job = add_job(txn, job)
     if found.failed:
         _end_unrunnable(txn, job, found)
     return True
+
+
+def _is_current(txn: ReadTxn, newest: Job, found: InputSet) -> bool:
+    """Whether the output is, or will be, that of some commits."""
+    return newest.inputs == found.inputs and not is_overtaken(txn, newest)
 
 
 def _end_unrunnable(txn: WriteTxn, job: Job, found: InputSet) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pfslib import Store
+from pfslib import ConflictError, Store
 from pfslib.pipelines import execute
 from pfslib.testing.scripted_runner import Call, Files, ScriptedRunner, run_scripted
 from pfslib.testing.shell_pipelines import commit_files, shell_spec
@@ -83,6 +83,50 @@ def test_an_update_keeps_the_output_that_was_to_be_copied(
     store.update_pipeline({**spec, "description": "new"})
     assert [j.state for j in store.list_job("p")] == ["created", "killed"]
     assert store.commit(f"p@{job.output_commit}").get_file("/a") == b"1"
+
+
+def test_a_job_that_was_deleted_does_not_hide_what_its_output_holds(store: Store) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("p", "data"))
+    runner = ScriptedRunner(store, copy)
+    first = commit_files(store, "data", {"/a": "1"})
+    (job,) = run_scripted(store, runner)
+    second = commit_files(store, "data", {"/a": "2"})
+    (later,) = run_scripted(store, runner)
+    store.delete_job(later.id)
+    with pytest.raises(ConflictError, match="deleted came after"):
+        store.rerun_job(job.id)
+    for commit, content in ((first, b"1"), (second, b"2"), (first, b"1")):
+        store.repo("data").move_branch("master", commit)
+        assert [job.inputs[0].commit for job in run_scripted(store, runner)] == [commit]
+        assert store.commit("p@master").get_file("/a") == content
+
+
+def test_a_job_that_failed_is_run_again_though_the_ones_before_were_deleted(store: Store) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("p", "data"))
+    commit_files(store, "data", {"/a": "1"})
+    (job,) = run_scripted(store, ScriptedRunner(store, copy))
+    store.delete_job(job.id)
+    commit_files(store, "data", {"/a": "2"})
+    (failed,) = run_scripted(store, ScriptedRunner(store, lambda _: 1))
+    store.rerun_job(failed.id)
+    (again,) = run_scripted(store, ScriptedRunner(store, copy))
+    assert (again.state, store.commit("p@master").get_file("/a")) == ("success", b"2")
+
+
+def test_a_job_that_could_not_run_waits_for_the_one_before_it(store: Store) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("p", "data"))
+    store.create_pipeline(shell_spec("q", "p"))
+    commit_files(store, "data", {"/a": "1"})
+    scripts = ScriptedRunner(store, lambda call: 1 if "data" in call.inputs else {})
+    run_scripted(store, scripts)
+    jobs = {job.pipeline: job for job in store.list_job()}
+    assert jobs["q"].state == "unrunnable"
+    with pytest.raises(ConflictError, match="output of a job that failed") as refused:
+        store.rerun_job(jobs["q"].id)
+    assert jobs["p"].id in str(refused.value.hint)
 
 
 def test_a_job_run_again_is_another_than_one_that_was_deleted(store: Store) -> None:
