@@ -73,9 +73,10 @@ def due_by_clock(txn: ReadTxn, pipeline: Pipeline, now_ns: int) -> Iterator[tupl
         fired = _find(txn, pipeline, item)
         if head is None or head.head == fired.commit:
             continue
-        since_ns = fired.when_ns or pipeline.created_ns
         commit = find_commit(txn, head.head)
-        if commit is not None and last_tick(item.trigger.cron, since_ns, now_ns) is not None:
+        if commit is None or not _has_ticked(item.trigger.cron, fired, pipeline, now_ns):
+            continue
+        if not item.trigger.every or _is_due(txn, pipeline, item, commit, now_ns):
             yield item, commit
 
 
@@ -102,28 +103,52 @@ def _is_due(txn: ReadTxn, pipeline: Pipeline, item: Input, commit: Commit, now_n
     trigger = item.trigger
     assert trigger is not None
     fired = _find(txn, pipeline, item)
-    conditions = list(_conditions(txn, trigger, fired, commit, pipeline.created_ns, now_ns))
+    conditions = list(_conditions(txn, trigger, fired, commit, pipeline, now_ns))
     return bool(conditions) and (all if trigger.every else any)(conditions)
 
 
 def _conditions(
-    txn: ReadTxn, trigger: Trigger, fired: _Fired, commit: Commit, created_ns: int, now_ns: int
+    txn: ReadTxn, trigger: Trigger, fired: _Fired, commit: Commit, pipeline: Pipeline, now_ns: int
 ) -> Iterator[bool]:
-    """Whether each condition of a trigger holds; those of its own clock are not looked at here."""
+    """Whether each condition of a trigger holds.
+
+    That of its own clock is looked at here only if all have to: it fires without a commit, too.
+    """
     if trigger.size:
         yield sum(new.added_bytes for new in _since(txn, fired, commit)) >= trigger.size
     if trigger.commits:
-        yield sum(1 for _ in _since(txn, fired, commit)) >= trigger.commits
+        yield len(_since(txn, fired, commit)) >= trigger.commits
     if trigger.rate_limit:
-        last_ns = fired.when_ns or created_ns
-        yield last_tick(trigger.rate_limit, last_ns, now_ns) is not None
+        yield _has_ticked(trigger.rate_limit, fired, pipeline, now_ns)
+    if trigger.cron and trigger.every:
+        yield _has_ticked(trigger.cron, fired, pipeline, now_ns)
 
 
-def _since(txn: ReadTxn, fired: _Fired, commit: Commit | None) -> Iterator[Commit]:
-    """The commits since a trigger fired, newest first."""
-    while commit is not None and commit.id != fired.commit:
+def _has_ticked(schedule: str, fired: _Fired, pipeline: Pipeline, now_ns: int) -> bool:
+    """Whether a clock has ticked since a trigger fired, or since there is the pipeline."""
+    return last_tick(schedule, fired.when_ns or pipeline.created_ns, now_ns) is not None
+
+
+def _since(txn: ReadTxn, fired: _Fired, commit: Commit) -> list[Commit]:
+    """The commits since a trigger fired, newest first.
+
+    Cost: linear in them; in all of history, if the branch was moved to what does not stand on the
+    commit that fired it.
+    """
+    new: list[Commit] = []
+    for one in _ancestors(txn, commit.id):
+        if one.id == fired.commit:
+            return new
+        new.append(one)
+    before = {one.id for one in _ancestors(txn, fired.commit)}
+    return [one for one in new if one.id not in before]
+
+
+def _ancestors(txn: ReadTxn, commit_id: str) -> Iterator[Commit]:
+    """A commit and all that it stands on, newest first."""
+    while commit_id and (commit := find_commit(txn, commit_id)) is not None:
         yield commit
-        commit = find_commit(txn, commit.parent) if commit.parent else None
+        commit_id = commit.parent
 
 
 def _key(pipeline: Pipeline, item: Input) -> bytes:

@@ -679,3 +679,31 @@ def test_an_update_makes_the_job_of_what_fired_the_trigger(bench: Bench) -> None
     assert (job.inputs[0].commit, counts(job)) == (commits[1], (1, 1, 0, 0, 0))
     store.update_pipeline({**spec("p", "data"), "input": {"pfs": {**pfs, "branch": "side"}}})
     assert bench.run() == [], "that branch has never been"
+
+
+def test_a_clock_among_conditions_that_all_have_to_hold(bench: Bench) -> None:
+    store = bench.store
+    bench.scripts["p"] = copy
+    trigger = {"cron_spec": "@every 1h", "commits": 2, "all": True}
+    pfs = {"repo": "data", "glob": "/", "trigger": trigger}
+    store.create_pipeline({**spec("p", "data"), "input": {"pfs": pfs}})
+    created = store.inspect_pipeline("p").created_ns
+    commit_files(store, "data", {"/a": "x"})
+    assert tick(store.kv, store.cache, created + 3601 * 10**9) == 0, "one commit is not enough"
+    commit_files(store, "data", {"/b": "x"})
+    assert bench.run() == [], "it is not time yet"
+    assert tick(store.kv, store.cache, created + 3601 * 10**9) == 1
+    assert [job.counts.total for job in bench.run()] == [1]
+
+
+def test_a_branch_that_is_moved_back_has_nothing_new_for_a_trigger(bench: Bench) -> None:
+    store = bench.store
+    bench.scripts["p"] = copy
+    pfs = {"repo": "data", "glob": "/", "trigger": {"commits": 3, "size": "100"}}
+    store.create_pipeline({**spec("p", "data"), "input": {"pfs": pfs}})
+    commits = [commit_files(store, "data", {f"/{number}": "x"}) for number in range(6)]
+    assert [job.inputs[0].commit for job in bench.run()] == [commits[2], commits[5]]
+    store.repo("data").move_branch("master", commits[4])
+    assert bench.run() == []
+    after = [commit_files(store, "data", {f"/new{number}": "x"}) for number in range(3)]
+    assert [job.inputs[0].commit for job in bench.run()] == [after[2]]
