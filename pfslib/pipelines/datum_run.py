@@ -131,7 +131,8 @@ class DatumRun:
             found: dict[str, bytes] | DatumResult | None = None
             while found is None:
                 with writer.writing() as writing:
-                    found = None if self._is_forced(task) else find_result(writing, task.key)
+                    own = self._claim.job.id if self._is_forced(task) else ""
+                    found = find_result(writing, task.key, of_job=own)
                     if found is None and take_lease(writing, task.key, self._claim.job):
                         found = write_input_tree(writing, task.datum, edits, self._cache)
                         hold.add(found.values())

@@ -61,7 +61,7 @@ def plan_addition(
     key = datum_key(stamp, datum)
     order = of_parts(())
     forced = pipeline.every_job or job.forced != ()
-    result = None if forced else find_result(txn, key)
+    result = find_result(txn, key, of_job=job.id if forced else "")
     why = f"there is something new since job {base.work.job}" if base.work else base.why_not
     tasks = [] if result else [Task(0, order, datum, key, why)]
     known = [Known(order, key, result.output)] if result else []

@@ -162,10 +162,18 @@ def delete_job(txn: WriteTxn, job: Job) -> None:
 # --- datums ----------------------------------------------------------------------------------
 
 
-def find_result(txn: ReadTxn, key: bytes) -> DatumResult | None:
-    """The successful result of a datum key, of whatever job; None when there is none."""
+def find_result(txn: ReadTxn, key: bytes, *, of_job: str = "") -> DatumResult | None:
+    """The successful result of a datum key; None when there is none.
+
+    Args:
+        txn: The state to read.
+        key: The key.
+        of_job: Only a result that this job has made itself counts, as for a datum that is to run
+            again: a job that was killed, or stopped, in the middle of that keeps what it has done.
+    """
     value = txn.get(Table.DATUMS, key)
-    return unpack(DatumResult, value) if value is not None else None
+    result = unpack(DatumResult, value) if value is not None else None
+    return result if result is None or of_job in {"", result.job} else None
 
 
 def put_result(txn: WriteTxn, key: bytes, result: DatumResult, *, replace: bool = False) -> None:

@@ -207,7 +207,8 @@ class Planner:
     def _add(self, number: int, order: bytes, datum: Datum, why: Callable[[], str]) -> None:
         key = datum_key(self._stamp, datum)
         forced = self._job.forced is None or key in self._job.forced
-        result = None if forced or self._pipeline.every_job else find_result(self._txn, key)
+        fresh = forced or self._pipeline.every_job
+        result = find_result(self._txn, key, of_job=self._job.id if fresh else "")
         if result is not None:
             self._known.append(Known(order, key, result.output))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,34 @@ def test_an_update_keeps_the_output_that_was_to_be_copied(
     store.update_pipeline({**spec, "description": "new"})
     assert [j.state for j in store.list_job("p")] == ["created", "killed"]
     assert store.commit(f"p@{job.output_commit}").get_file("/a") == b"1"
+
+
+@pytest.mark.parametrize("every_job", [False, True])
+def test_a_job_that_runs_all_again_goes_on_where_it_was_stopped(
+    store: Store, every_job: bool
+) -> None:
+    store.create_repo("data")
+    always = {"reprocess_spec": "every_job"} if every_job else {}
+    store.create_pipeline(shell_spec("p", "data", **always))
+    commit_files(store, "data", {f"/{number}": "x" for number in range(5)})
+    (job,) = run_scripted(store, ScriptedRunner(store, copy))
+    store.rerun_job(job.id, reprocess=not every_job)
+    stop = threading.Event()
+
+    def stops_at_the_second(call: Call) -> Files:
+        if len(first.calls) == 2:
+            stop.set()
+        if stop.is_set():
+            time.sleep(0.6)  # it is looked after a quarter of a second
+        return copy(call)
+
+    first = ScriptedRunner(store, stops_at_the_second)
+    run_scripted(store, first, stop=stop)
+    done = len(first.calls)
+    assert 2 <= done < 5
+    second = ScriptedRunner(store, copy)
+    (again,) = run_scripted(store, second)
+    assert (again.state, len(second.calls)) == ("success", 5 - done)
 
 
 def test_a_job_that_was_deleted_does_not_hide_what_its_output_holds(store: Store) -> None:
