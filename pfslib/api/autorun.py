@@ -7,9 +7,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pfslib.model.errors import PfsError
+from pfslib.model.work import Job, JobState
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store
@@ -25,15 +27,19 @@ class Autorun:
         store: The store. It ends, too, when that is not referred to any more, and with the main
             thread.
         reopen: Opens the store anew, for the thread alone: it must not keep the other one alive.
+
+    Attributes:
+        unable: Why a job of a pipeline and version could not be run when that was last tried.
     """
 
     def __init__(self, store: Store, reopen: Callable[[], Store]) -> None:
+        self.unable: dict[tuple[str, int], Exception] = {}
         self._stop = _Stop()
         forgotten = weakref.finalize(store, self._stop.set)
         forgotten.atexit = False
         # Not a daemon: at the end of the process it gives its job back, and takes its mount away.
         self._thread = threading.Thread(
-            target=_work, args=(reopen, self._stop), name="pfs-autorun", daemon=False
+            target=_work, args=(reopen, self._stop, self.unable), name="pfs-autorun", daemon=False
         )
         self._thread.start()
 
@@ -60,11 +66,25 @@ class _Stop(threading.Event):
         return self.is_set()
 
 
-def _work(reopen: Callable[[], Store], stop: threading.Event) -> None:
+def _work(
+    reopen: Callable[[], Store],
+    stop: threading.Event,
+    unable: dict[tuple[str, int], Exception],
+) -> None:
     with reopen() as store:
+
+        def tell_unable(pipeline: str, error: Exception) -> None:
+            _log.warning("the jobs of pipeline %s wait: %s", pipeline, error)
+            with suppress(PfsError):  # it may be deleted by now
+                unable[pipeline, store.inspect_pipeline(pipeline).version] = error
+
+        def tell_able(job: Job) -> None:
+            if JobState(job.state).finished:
+                unable.pop((job.pipeline, job.version), None)
+
         while not stop.is_set():
             try:
-                store.watch(stop)
+                store.watch(stop, progress=tell_able, unable=tell_unable)
             except (PfsError, OSError) as error:
                 # The disk may be full, or another writer be at it for long: that passes.
                 _log.warning("jobs are not run for a moment: %s", error)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from pfslib.api.autorun import Autorun
 from pfslib.api.commit import Commit
 from pfslib.api.waiting import rounds
 from pfslib.model.errors import BusyError
-from pfslib.model.work import Job
+from pfslib.model.work import Job, JobState
 from pfslib.pipelines.downstream import find_downstream
 from pfslib.pipelines.runner import Runner
 from pfslib.pipelines.trigger import create_jobs
@@ -32,6 +33,7 @@ class FlushVerbs:
     """Waiting for all that commits cause."""
 
     autorun: bool
+    _background: Autorun | None
 
     def flush(
         self,
@@ -62,7 +64,8 @@ class FlushVerbs:
         Raises:
             CommitNotFoundError, CommitOpenError: There is no such commit, or it is not finished.
             BusyError: Not within the time; it is a `TimeoutError`, too.
-            RunnerError: The runner of one of the jobs cannot work here.
+            RunnerError: The runner of one of the jobs cannot work here; with ``autorun``, it could
+                not when that was last tried, ten seconds ago or less.
             MountError: FUSE cannot be used here.
         """
         store = cast("Store", self)
@@ -84,8 +87,8 @@ class FlushVerbs:
                 found = find_downstream(txn, ids)
             waiting = found.waiting
             for job in waiting:
-                if job.pipeline in unable:
-                    raise unable[job.pipeline]
+                if error := unable.get(job.pipeline) or self._why_unable(job):
+                    raise error
             if found.is_settled:
                 made = {output.id: Commit(store, output) for output in found.outputs}
                 first = [made.pop(job.output_commit) for job in found.jobs]
@@ -97,3 +100,9 @@ class FlushVerbs:
             f"after {timeout_s:g} s of waiting, {left} of the jobs that follow are not over",
             hint="`pfs list-job` shows them; `pfs run` runs those that nobody runs",
         )
+
+    def _why_unable(self, job: Job) -> Exception | None:
+        """Why a job is not run in the background; None if it is, or is still to be."""
+        if self._background is None or job.state != JobState.CREATED:
+            return None
+        return self._background.unable.get((job.pipeline, job.version))

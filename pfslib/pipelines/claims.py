@@ -105,8 +105,8 @@ class Claim:
         return job
 
 
-def claim_next(kv: KV, owner: str, *, without: Collection[str] = ()) -> Claim | None:
-    """Claim the oldest job that may run now, none of some pipelines; None when there is none.
+def claim_next(kv: KV, owner: str, *, without: Collection[tuple[str, int]] = ()) -> Claim | None:
+    """Claim the oldest job that may run now, none of some pipelines; None if there is none.
 
     Jobs of one pipeline and output branch run one after another, in the order of the commits that
     triggered them, so that each output follows the one before.
@@ -138,11 +138,11 @@ def running_elsewhere(txn: ReadTxn) -> bool:
     return any(job.state in _CLAIMED and not is_void(job) for job in queued_jobs(txn))
 
 
-def _first_ready(txn: ReadTxn, without: Collection[str]) -> Job | None:
+def _first_ready(txn: ReadTxn, without: Collection[tuple[str, int]]) -> Job | None:
     behind: set[tuple[str, str]] = set()
     for job in queued_jobs(txn):
         line = (job.pipeline, job.output_branch)
-        if line in behind or job.pipeline in without:
+        if line in behind or (job.pipeline, job.version) in without:
             continue
         behind.add(line)
         pipeline = find_pipeline(txn, job.pipeline)

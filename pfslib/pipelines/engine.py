@@ -61,10 +61,11 @@ class Engine:
         self._progress = progress or (lambda _job: None)
         self._tell_unable = unable
         self._owner = new_owner()
-        self._unable: dict[str, Exception] = {}
+        self._unable: dict[tuple[str, int], Exception] = {}
+        """By pipeline and version: one that was updated is tried at once."""
         self._mounts_lost = 0
         self._stop = threading.Event()
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, int, str]] = set()
 
     def run_until_idle(self) -> list[Job]:
         """Run the jobs that commits have triggered, and those that their outputs trigger.
@@ -89,7 +90,7 @@ class Engine:
                     break
                 else:
                     time.sleep(_POLL_S)
-        for pipeline, error in self._unable.items():
+        for (pipeline, _), error in self._unable.items():
             if self._tell_unable is None:
                 raise error
             self._tell_unable(pipeline, error)
@@ -119,9 +120,10 @@ class Engine:
                 stop.wait(_POLL_S)
 
     def _mention_unable(self) -> None:
-        for pipeline, error in self._unable.items():
-            if self._tell_unable is not None and (pipeline, str(error)) not in self._told:
-                self._told.add((pipeline, str(error)))
+        for (pipeline, version), error in self._unable.items():
+            sentence = (pipeline, version, str(error))
+            if self._tell_unable is not None and sentence not in self._told:
+                self._told.add(sentence)
                 self._tell_unable(pipeline, error)
 
     def _workshop(self) -> Workshop:
@@ -141,9 +143,9 @@ class Engine:
             except InputsLostError as problem:
                 self._mounts_lost += 1
                 if self._mounts_lost > _MOUNTS_LOST_MAX:
-                    self._unable[claim.job.pipeline] = problem
+                    self._unable[claim.job.pipeline, claim.job.version] = problem
             except Exception as problem:
-                self._unable[claim.job.pipeline] = problem
+                self._unable[claim.job.pipeline, claim.job.version] = problem
         return None
 
     def _run(self, claim: Claim, workshop: Workshop) -> Job:

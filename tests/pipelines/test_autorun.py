@@ -129,6 +129,23 @@ def test_jobs_run_by_themselves_while_the_store_is_open(tmp_path: Path) -> None:
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
 
 
+@pytest.mark.mount
+@pytest.mark.sandbox
+def test_flush_says_at_once_what_cannot_be_run_in_the_background(tmp_path: Path) -> None:
+    with pfslib.open(tmp_path / "s", create=True, autorun=True) as store:
+        store.create_repo("data")
+        spec = shell_spec("q", "data", "true", transform={"user": "somebody"})
+        store.create_pipeline(spec)
+        commit_files(store, "data", {"/a": "1"})
+        for _ in range(2):
+            with pytest.raises(RunnerError, match="no user somebody"):
+                store.flush("data@master", timeout_s=5)
+            store.update_pipeline({**spec, "description": "new"})
+        store.update_pipeline(shell_spec("q", "data", "true"))
+        ((*_, job), _) = store.flush("data@master", timeout_s=20)
+        assert job.state == "success"
+
+
 def test_a_store_that_is_forgotten_runs_nothing_any_more(tmp_path: Path) -> None:
     store = pfslib.open(tmp_path / "s", create=True, autorun=True)
     assert wait_until(lambda: "pfs-autorun" in {thread.name for thread in threading.enumerate()})
