@@ -196,7 +196,7 @@ class Job(msgspec.Struct, array_like=True, frozen=True):
     """Keys of datums that run though they have a result; None for all."""
 
     cancel: bool = False
-    """Whether it shall end, killed, as soon as its owner notices."""
+    """Whether it shall end, killed, as soon as its owner notices; `reason` says why."""
 
     base: str = ""
     """The job whose datums and output this one was compared with; empty for none."""

@@ -50,10 +50,12 @@ class Claim:
         Raises:
             ClaimLostError: Another process has the job.
         """
-        cancel = self.check(txn).cancel
+        now = self.check(txn)
+        if now.cancel:
+            changes = {"reason": now.reason, **changes}
         with self._lock:
             self.job = msgspec.structs.replace(
-                self.job, renewed_ns=time.time_ns(), cancel=cancel, **changes
+                self.job, renewed_ns=time.time_ns(), cancel=now.cancel, **changes
             )
             put_job(txn, self.job)
             return self.job

@@ -86,7 +86,16 @@ class JobRun:
         if job.state != JobState.EGRESSING:
             return job
         target = self._pipeline.egress
-        return egress(self._kv, self._cache, self._claim, target, self._egress_to, self._check_stop)
+        try:
+            return egress(
+                self._kv, self._cache, self._claim, target, self._egress_to, self._check_time
+            )
+        except _KilledError as killed:
+            now_ns = time.time_ns()
+            with self._kv.write() as txn:
+                return self._claim.update(
+                    txn, state=JobState.KILLED, reason=str(killed), finished_ns=now_ns
+                )
 
     def _until_published(self) -> Job:
         if self._is_published():
@@ -207,7 +216,7 @@ class JobRun:
         with self._kv.read() as txn:
             job = self._claim.check(txn)
         if job.cancel:
-            raise _KilledError("it was cancelled")
+            raise _KilledError(job.reason or "it was cancelled")
         limit_s = self._pipeline.job_timeout_s
         if limit_s and job.ran_ns / 1e9 + time.monotonic() - self._began > limit_s:
             raise _KilledError(f"the job timed out after {limit_s:g} s")

@@ -29,7 +29,7 @@ def cancel_job(txn: WriteTxn, job: Job, reason: str = "it was cancelled") -> Job
             f"job {job.id} is over: {job.state}", hint=f"`pfs rerun-job {job.id}` runs it again"
         )
     if job.state != JobState.CREATED and not is_void(job):
-        job = msgspec.structs.replace(job, cancel=True)
+        job = msgspec.structs.replace(job, cancel=True, reason=reason)
         put_job(txn, job)
         return job
     # One that was only to copy its output to the host has published it: that stays as it is.

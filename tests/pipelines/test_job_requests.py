@@ -77,6 +77,32 @@ def test_a_job_cancelled_before_its_output_is_copied_keeps_that(
     assert not store.commit("p@master").record.error
 
 
+@pytest.mark.parametrize("how", ["cancelled", "updated", "timed out"])
+def test_a_copy_under_way_is_ended_with_its_job(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    store.create_repo("data")
+    made = shell_spec("p", "data", egress={"URL": f"file://{tmp_path}/out"})
+    store.create_pipeline({**made, "job_timeout": "300ms"} if how == "timed out" else made)
+    commit_files(store, "data", {"/a": "1"})
+    copying = execute.egress
+
+    def end_then_copy(kv: Any, cache: Any, claim: Any, *rest: Any) -> Any:
+        if how == "cancelled":
+            store.cancel_job(claim.job.id)
+        elif how == "updated":
+            store.update_pipeline({**made, "description": "new", "egress": None})
+        else:
+            time.sleep(0.4)
+        return copying(kv, cache, claim, *rest)
+
+    monkeypatch.setattr(execute, "egress", end_then_copy)
+    job = run_scripted(store, ScriptedRunner(store, copy), egress_to=tmp_path)[0]
+    assert job.state == "killed"
+    assert how in job.reason
+    assert store.commit(f"p@{job.output_commit}").get_file("/a") == b"1"
+
+
 def test_an_update_keeps_the_output_that_was_to_be_copied(
     store: Store, spec: dict[str, Any]
 ) -> None:
