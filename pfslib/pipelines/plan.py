@@ -19,7 +19,7 @@ from pfslib.model.nodes import Entry
 from pfslib.model.work import Job, JobInput, Pipeline, Work
 from pfslib.pipelines.combine import Datums
 from pfslib.pipelines.datums import Change, Datum, datum_key, shape_stamp, transform_stamp
-from pfslib.pipelines.ledger import find_result
+from pfslib.pipelines.ledger import find_result, old_versions
 from pfslib.pipelines.reasons import (
     ASKED,
     EVERY_JOB,
@@ -111,10 +111,12 @@ class Planner:
         self._known: list[Known] = []
         self._tasks: list[Task] = []
         self._shift = 0
+        self._old_stamps: list[bytes] = []
 
     def plan(self) -> Plan:
         """The plan. Cost: in the datums that are new, changed or gone, if there is a base."""
         last, base = self._base()
+        self._old_stamps = self._stamps_kept(last)
         before = WorkTree(self._txn, last, self._cache)
         reasons = self._reasons(last, before, base.why_not)
         if base.work is None:
@@ -206,6 +208,9 @@ class Planner:
 
     def _add(self, number: int, order: bytes, datum: Datum, why: Callable[[], str]) -> None:
         key = datum_key(self._stamp, datum)
+        if (old := self._kept(key, datum)) is not None:
+            self._known.append(Known(order, *old))
+            return
         forced = self._job.forced is None or key in self._job.forced
         fresh = forced or self._pipeline.every_job
         result = find_result(self._txn, key, of_job=self._job.id if fresh else "")
@@ -213,6 +218,37 @@ class Planner:
             self._known.append(Known(order, key, result.output))
         else:
             self._tasks.append(Task(number, order, datum, key, ASKED if forced else why()))
+
+    # --- results of older versions -------------------------------------------------------
+
+    def _stamps_kept(self, last: Work | None) -> list[bytes]:
+        """Of the older versions whose results are kept, the newest first; none if none are.
+
+        What ran before everything was asked to run again does not count. Of an older image only
+        the digest in the output before is known.
+        """
+        pipeline = self._pipeline
+        if not pipeline.keeps_results or pipeline.every_job or self._job.forced is None:
+            return []
+        stamps = [last.stamp] if last is not None else []
+        before: Pipeline | None = None
+        for version in old_versions(self._txn, pipeline.name):
+            if before is not None and version.salt != before.salt:
+                break
+            before = version
+            if version.transform.image == pipeline.transform.image:
+                stamps.append(transform_stamp(version, self._image_digest))
+        return [stamp for stamp in dict.fromkeys(stamps) if stamp != self._stamp]
+
+    def _kept(self, key: bytes, datum: Datum) -> tuple[bytes, Entry] | None:
+        """Key and output of a datum that has a result of an older version only."""
+        if not self._old_stamps or find_result(self._txn, key) is not None:
+            return None
+        keys = [datum_key(stamp, datum) for stamp in self._old_stamps]
+        if not set(keys).isdisjoint(self._job.forced or ()):
+            return None
+        results = ((old, find_result(self._txn, old)) for old in keys)
+        return next(((old, found.output) for old, found in results if found is not None), None)
 
 
 def roots_of(txn: ReadTxn, inputs: Iterable[JobInput]) -> Sequence[Entry]:

@@ -199,3 +199,34 @@ def test_a_job_run_again_is_another_than_one_that_was_deleted(store: Store) -> N
     assert (ended.id, ended.state, ended.reason) == (third.id, "success", "")
     assert ended.inputs[0].commit == first
     assert len(runner.calls) == 3
+
+
+def test_an_update_that_keeps_results_keeps_those_of_a_job_that_did_not_end(store: Store) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("p", "data"))
+    commit_files(store, "data", {f"/{number}": f"{number}" for number in range(5)})
+    stop = threading.Event()
+
+    def stops_at_the_third(call: Call) -> Files:
+        if len(first.calls) == 3:
+            stop.set()
+        if stop.is_set():
+            time.sleep(0.6)  # it is looked after a quarter of a second
+        return copy(call)
+
+    first = ScriptedRunner(store, stops_at_the_third)
+    run_scripted(store, first, stop=stop)
+    done = len(first.calls)
+    store.update_pipeline(shell_spec("p", "data", transform={"env": {"A": "1"}}), reprocess=False)
+    second = ScriptedRunner(store, copy)
+    (job,) = run_scripted(store, second)
+    assert (job.counts.skipped, job.counts.processed) == (done, 5 - done)
+    assert [f.path for f in store.commit("p@master").list_file()] == [f"/{n}" for n in range(5)]
+    assert {r.state for r in store.list_datum(job.id)} == {"processed", "skipped"}
+    store.update_pipeline(shell_spec("p", "data", transform={"env": {"A": "2"}}), reprocess=True)
+    run_scripted(store, third := ScriptedRunner(store, copy))
+    assert len(third.calls) == 5
+    commit_files(store, "data", {"/5": "5"})
+    store.update_pipeline(shell_spec("p", "data", transform={"env": {"A": "1"}}), reprocess=False)
+    run_scripted(store, fourth := ScriptedRunner(store, copy))
+    assert len(fourth.calls) == 1, "results from before all was asked to run again count no more"
