@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from pfslib.kv.protocol import ReadTxn
-from pfslib.model.work import DatumRecord, DatumState, Job, JobInput
+from pfslib.model.nodes import Entry
+from pfslib.model.work import DatumRecord, DatumResult, DatumState, Job, JobInput, Work
 from pfslib.pipelines.ledger import find_job, find_result, list_datums, list_numbered_datums
 from pfslib.pipelines.works import WorkTree, find_work
 from pfslib.trees.nodestore import TreeCache
@@ -21,7 +22,7 @@ class Made(msgspec.Struct, frozen=True):
     """As it was in that job, which says why it ran."""
 
     job: Job | None
-    """None if its record was deleted."""
+    """None if that is not known any more: its record was deleted, or its result replaced."""
 
     inputs: tuple[JobInput, ...]
     """The commits that the output as a whole was made from."""
@@ -42,12 +43,14 @@ def list_all_datums(txn: ReadTxn, job: Job, cache: TreeCache) -> Iterator[tuple[
         return
     before = _base_keys(txn, job, cache)
     number = -1
-    for number, (order, key) in enumerate(WorkTree(txn, work, cache).keys()):
+    tree = WorkTree(txn, work, cache)
+    for number, (order, key) in enumerate(tree.keys()):
         record = ran.get(number)
         if record is not None and record.key == key:
             yield number, record
         else:
-            yield number, _skipped(txn, key, job.base if before.get(order) == key else "")
+            since = job.base if before.get(order) == key else ""
+            yield number, _skipped(txn, key, since, tree.output(order))
     for later in sorted(ran.keys() - set(range(number + 1))):
         yield later, ran[later]
 
@@ -55,25 +58,57 @@ def list_all_datums(txn: ReadTxn, job: Job, cache: TreeCache) -> Iterator[tuple[
 def who_made(txn: ReadTxn, output_commit: str, path: Parts, cache: TreeCache) -> Iterator[Made]:
     """The datums that wrote a file of an output, in the order in which they were merged.
 
-    Cost: O(log n) for each, and linear in the datums that the jobs have run that ran them.
+    Cost: O(log n) for each, and linear in the datums that the jobs have run that ran them; in those
+    of all jobs of the pipeline, for one that was run again since, as was asked.
     """
     work = find_work(txn, output_commit)
     if work is None:
         return
-    tree = WorkTree(txn, work, cache)
-    ran: dict[str, dict[bytes, DatumRecord]] = {}
+    tree, makers = WorkTree(txn, work, cache), _Makers(txn, work)
     for order, entry in tree.writers(path):
-        key = tree.key(order)
-        if key is None:
-            continue
-        result = find_result(txn, key)
-        job = find_job(txn, result.job if result is not None else work.job)
-        record = None
-        if job is not None:
-            if job.id not in ran:
-                ran[job.id] = {record.key: record for record in list_datums(txn, job.id)}
-            record = ran[job.id].get(key)
-        yield Made(record or _skipped(txn, key, ""), job, work.inputs, entry.size)
+        key, output = tree.key(order), tree.output(order)
+        if key is not None:
+            job, record = makers.find(key, output)
+            yield Made(record or _skipped(txn, key, "", output), job, work.inputs, entry.size)
+
+
+class _Makers:
+    """Finds who ran the datums of an output."""
+
+    def __init__(self, txn: ReadTxn, work: Work) -> None:
+        self._txn = txn
+        self._work = work
+        self._ran: dict[str, dict[bytes, DatumRecord]] = {}
+
+    def find(self, key: bytes, output: Entry | None) -> tuple[Job | None, DatumRecord | None]:
+        """The job that ran a datum with this output, and its record of that, as far as known."""
+        result = find_result(self._txn, key)
+        if result is None or _is_of(result, output):
+            job = find_job(self._txn, result.job if result is not None else self._work.job)
+            return job, self._record(job, key)
+        job = find_job(self._txn, self._work.job)
+        while job is not None:
+            record = self._record(job, key)
+            if record is not None and _same(record.output, output):
+                return job, record
+            job = find_job(self._txn, job.base) if job.base else None
+        return None, None
+
+    def _record(self, job: Job | None, key: bytes) -> DatumRecord | None:
+        if job is None:
+            return None
+        if job.id not in self._ran:
+            self._ran[job.id] = {record.key: record for record in list_datums(self._txn, job.id)}
+        return self._ran[job.id].get(key)
+
+
+def _is_of(result: DatumResult, output: Entry | None) -> bool:
+    """Whether an output is that of a result, and not of one before, which it replaced."""
+    return output is None or _same(result.output, output)
+
+
+def _same(one: Entry | None, other: Entry | None) -> bool:
+    return one is not None and other is not None and one.same_content(other)
 
 
 def _base_keys(txn: ReadTxn, job: Job, cache: TreeCache) -> dict[bytes, bytes]:
@@ -82,10 +117,12 @@ def _base_keys(txn: ReadTxn, job: Job, cache: TreeCache) -> dict[bytes, bytes]:
     return dict(WorkTree(txn, work, cache).keys())
 
 
-def _skipped(txn: ReadTxn, key: bytes, unchanged_since: str) -> DatumRecord:
+def _skipped(txn: ReadTxn, key: bytes, unchanged_since: str, output: Entry | None) -> DatumRecord:
     result = find_result(txn, key)
     if unchanged_since:
         why = f"nothing that it sees has changed since job {unchanged_since}"
+    elif result is not None and not _is_of(result, output):
+        why = f"its result is that of a job before; job {result.job} has run it again since"
     elif result is not None:
         why = f"job {result.job} has run it already"
     else:
@@ -94,7 +131,7 @@ def _skipped(txn: ReadTxn, key: bytes, unchanged_since: str) -> DatumRecord:
         key,
         DatumState.SKIPPED,
         result.inputs if result is not None else (),
-        output=result.output if result is not None else None,
+        output=output or (result.output if result is not None else None),
         seconds=result.seconds if result is not None else 0.0,
         why=why,
     )

@@ -540,6 +540,32 @@ def test_a_file_says_who_made_it(bench: Bench) -> None:
     assert bench.store.explain_file("data", "master", "/a") == []
 
 
+def test_a_file_from_a_result_that_was_replaced_since(bench: Bench) -> None:
+    """Two pipelines have one key; it is asked of one of them to run again, and writes otherwise."""
+    for name in "pq":
+        bench.store.create_pipeline({**spec(name, "data"), "transform": {"cmd": ["f"]}})
+    bench.scripts["f"] = copy
+    commit_files(bench.store, "data", {"/a": "old"})
+    first, other = bench.run()
+    assert counts(other) == (1, 0, 1, 0, 0)
+    assert first.pipeline == "p"
+    bench.scripts["f"] = lambda _: {"/a": b"new"}
+    bench.store.rerun_job(first.id, reprocess=True)
+    (again,) = bench.run()
+    (now,), (before,), (others,) = (
+        bench.store.explain_file(repo, reference, "/a")
+        for repo, reference in (("p", "master"), ("p", "master^"), ("q", "master"))
+    )
+    assert [made.job and made.job.id for made in (now, before, others)] == [
+        again.id,
+        first.id,
+        None,
+    ]
+    assert others.datum.why.endswith(f"job {again.id} has run it again since")
+    (listed,) = bench.store.list_datum(other.id)
+    assert listed.why == others.datum.why
+
+
 def test_an_output_is_copied_where_whoever_runs_the_job_allows_it(
     bench: Bench, tmp_path: Path
 ) -> None:
