@@ -64,9 +64,10 @@ class Store(
 ):
     """One open store: repos, commits, pipelines and jobs.
 
-    In brackets, a repo (``store["projects"]``) or a commit (``store["projects@master^"]``). A
-    context manager; closed, too, when neither it nor a handle of it is referred to any more.
-    Handles are cheap, thread-safe, usable in a forked child, and pickled by the store's path.
+    In brackets, a repo (``store["projects"]``) or a commit (``store["projects@master^"]``); a type
+    checker sees either there, and the one meant with ``repo`` and ``commit``. A context manager;
+    closed, too, when neither it nor a handle of it is referred to any more. Handles are cheap,
+    thread-safe, usable in a forked child, and pickled by the store's path.
 
     Attributes:
         path: The store's directory.

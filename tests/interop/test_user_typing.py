@@ -1,8 +1,12 @@
-"""Strict type checkers of other people's projects understand the library, as it is installed."""
+"""Strict type checkers of other people's projects understand the library, as it is installed.
+
+The programs of the documents are such projects: what a reader copies passes, too.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +19,10 @@ import pytest
 import pfslib
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/howto/*.md")]
+FENCE = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# Pages leave out the types of their own functions, and not everybody's library has types.
+OF_PAGES = "# mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code=import-untyped\n"
 
 GOOD = """
     from pathlib import Path
@@ -55,6 +63,8 @@ GOOD = """
             return names
 """
 
+OURS = ("good.py", "bad.py", "every.py")
+
 BAD = """
     import pfslib
 
@@ -91,9 +101,22 @@ def every_name() -> str:
     return "\n".join([*lines, ""])
 
 
+def programs() -> dict[str, str]:
+    """What the pages show: the blocks of one together, unless they say that they stand alone."""
+    found: dict[str, str] = {}
+    for page in PAGES:
+        for number, (words, code) in enumerate(FENCE.findall(page.read_text("utf-8"))):
+            alone = f"_{number}" if {"script", "app"} & set(words.split()) else ""
+            name = f"page_{page.stem.replace('-', '_')}{alone}.py"
+            found[name] = found.get(name, OF_PAGES) + code
+    cells = json.loads((ROOT / "docs/tutorial.ipynb").read_text("utf-8"))["cells"]
+    code_cells = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return found | {"tutorial.py": "\n".join([OF_PAGES, *code_cells])}
+
+
 def output_of(home: Path, *arguments: object) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", *arguments, "good.py", "bad.py", "every.py"],
+        [sys.executable, "-m", *arguments],
         cwd=home,
         capture_output=True,
         text=True,
@@ -104,15 +127,18 @@ def output_of(home: Path, *arguments: object) -> str:
 
 def test_mypy(installed):
     python = installed / "venv/bin/python"
-    rows = output_of(
-        installed, "mypy", "--strict", "--config-file=", "--python-executable", python
-    ).splitlines()
+    shown = programs()
+    assert len(shown) > 10
+    for name, code in shown.items():
+        (installed / name).write_text(code)
+    strict = ("--strict", "--config-file=", "--python-executable", python)
+    rows = output_of(installed, "mypy", *strict, *OURS, *shown).splitlines()
     assert [row.split(":")[0] for row in rows if "error:" in row] == ["bad.py"] * 2, rows
 
 
 def test_pyright(installed):
     settings = {"typeCheckingMode": "strict", "venvPath": ".", "venv": "venv"}
     (installed / "pyrightconfig.json").write_text(json.dumps(settings))
-    found = json.loads(output_of(installed, "basedpyright", "--outputjson"))["generalDiagnostics"]
-    errors = [row for row in found if row["severity"] == "error"]
+    found = json.loads(output_of(installed, "basedpyright", "--outputjson", *OURS))
+    errors = [row for row in found["generalDiagnostics"] if row["severity"] == "error"]
     assert [Path(row["file"]).name for row in errors] == ["bad.py"] * 2, errors
