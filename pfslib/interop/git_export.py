@@ -7,12 +7,11 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Final
 
 from pfslib.api.commit import Commit
 from pfslib.api.repo import Repo
-from pfslib.interop.git_program import GitProgram
+from pfslib.interop.git_program import GitProgram, make_bare
 from pfslib.model.errors import ConflictError, InvalidInputError
 from pfslib.model.host_paths import host_path
 
@@ -47,8 +46,8 @@ def export_git(
     """
     target = host_path(directory)
     wanted = repo.list_commit(branch, newest_first=True)
-    if not target.exists() or not any(target.iterdir()):
-        _make(target)
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        make_bare(target)
     git = GitProgram(target)
     ref = f"refs/heads/{branch}"
     head = "".join(git.lines("for-each-ref", "--format=%(objectname)", ref))
@@ -56,13 +55,6 @@ def export_git(
     if new:
         _import(git, _stream(new, ref, head))
     return new
-
-
-def _make(target: Path) -> None:
-    try:
-        subprocess.run(["git", "init", "--quiet", "--bare", target], check=True)
-    except FileNotFoundError as error:
-        raise InvalidInputError("git is not installed", hint="install git") from error
 
 
 def _exported(git: GitProgram, head: str, ref: str) -> str:

@@ -31,6 +31,15 @@ _ENVIRONMENT: Final = {
 }
 
 
+def make_bare(directory: Path) -> None:
+    """Make a git repository without a work tree.
+
+    Raises:
+        InvalidInputError: None can be there, or no git.
+    """
+    _output(["git", "init", "--quiet", "--bare", "--", str(directory)], _environ(directory))
+
+
 class GitProgram:
     """The program git, for one repository."""
 
@@ -41,12 +50,7 @@ class GitProgram:
             InvalidInputError: None is there, or no git.
         """
         self._command = ["git", "-C", str(directory), *_HARMLESS]
-        # That repository and no other: none around it, and none that the environment names.
-        self._environ: Mapping[str, str] = {
-            **{name: text for name, text in os.environ.items() if name not in _ELSEWHERE},
-            **_ENVIRONMENT,
-            "GIT_CEILING_DIRECTORIES": str(directory.resolve().parent),
-        }
+        self._environ = _environ(directory)
         self.lines("rev-parse", "--git-dir")
 
     def start(
@@ -71,17 +75,26 @@ class GitProgram:
         Raises:
             InvalidInputError: It fails, or is not there.
         """
-        try:
-            done = subprocess.run(
-                [*self._command, *arguments],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env=self._environ,
-                check=False,
-            )
-        except FileNotFoundError as error:
-            raise InvalidInputError("git is not installed", hint="install git") from error
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
-            raise InvalidInputError(f"git says: {said}")
-        return done.stdout
+        return _output([*self._command, *arguments], self._environ)
+
+
+def _environ(directory: Path) -> Mapping[str, str]:
+    """For that repository and no other: none around it, and none that the environment names."""
+    return {
+        **{name: text for name, text in os.environ.items() if name not in _ELSEWHERE},
+        **_ENVIRONMENT,
+        "GIT_CEILING_DIRECTORIES": str(directory.resolve().parent),
+    }
+
+
+def _output(command: list[str], environ: Mapping[str, str]) -> bytes:
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=environ, check=False
+        )
+    except FileNotFoundError as error:
+        raise InvalidInputError("git is not installed", hint="install git") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().removeprefix("fatal: ")
+        raise InvalidInputError(f"git says: {said}")
+    return done.stdout

@@ -308,3 +308,16 @@ def test_an_export_is_whole_or_not_there(repo, filled, tmp_path):
     with pytest.raises(pfslib.BranchNotFoundError):
         export_git(repo, tmp_path / "other", "none")
     assert not (tmp_path / "other").exists()
+
+
+def test_a_repository_that_cannot_be_made_is_said(repo, tmp_path, monkeypatch):
+    with repo.commit() as commit:
+        commit.put_file("/a", b"1")
+    (tmp_path / "file").write_text("in the way")
+    for target in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(pfslib.InvalidInputError, match=r"git says: \S"):
+            export_git(repo, target)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert len(export_git(repo, "-odd")) == 1
+    assert not (tmp_path / "elsewhere").exists()
