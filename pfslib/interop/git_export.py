@@ -16,7 +16,8 @@ from pfslib.model.errors import ConflictError, InvalidInputError
 from pfslib.model.host_paths import host_path
 
 _MARK: Final = re.compile(r"^pfs-commit: ([0-9a-f]{32})$", re.MULTILINE)
-_AUTHOR: Final = re.compile(r"^git-author: ([^<>\n]*<[^<>\n]*>)$", re.MULTILINE)
+# What git takes as one; another is none, or the branch could never be exported.
+_AUTHOR: Final = re.compile(r"^git-author: ((?:[^<>\n\0]+ )?<[^<>\n\0]*>)$", re.MULTILINE)
 _NOBODY: Final = "pfslib <pfslib>"
 
 
@@ -93,6 +94,8 @@ def _import(git: GitProgram, stream: Iterator[bytes]) -> None:
                 process.kill()
                 raise
         if process.returncode:
+            crash = f"fast_import_crash_{process.pid}"
+            git.directory.joinpath(crash).unlink(missing_ok=True)
             said.seek(0)
             reason = re.search(rb"fatal: (.*)", said.read())
             words = reason[1].decode("utf-8", "replace") if reason else "no"
@@ -114,7 +117,8 @@ def _stream(commits: list[Commit], ref: str, head: str) -> Iterator[bytes]:
     if head:
         yield f"from {head}\n".encode()
     for commit in commits:
-        message = f"{commit.message}\n\npfs-commit: {commit.id}\n".lstrip().encode()
+        said = commit.message.replace("\0", "")  # git shows nothing after one
+        message = f"{said}\n\npfs-commit: {commit.id}\n".lstrip().encode()
         author = _AUTHOR.search(commit.message)
         moment = f"{commit.finished.timestamp():.0f} +0000"
         yield f"commit {ref}\n".encode()

@@ -41,7 +41,11 @@ def make_bare(directory: Path) -> None:
 
 
 class GitProgram:
-    """The program git, for one repository."""
+    """The program git, for one repository.
+
+    Attributes:
+        directory: Where git keeps the repository: itself, or `.git` in it.
+    """
 
     def __init__(self, directory: Path) -> None:
         """Find the repository.
@@ -51,7 +55,8 @@ class GitProgram:
         """
         self._command = ["git", "-C", str(directory), *_HARMLESS]
         self._environ = _environ(directory)
-        self.lines("rev-parse", "--git-dir")
+        found = self.output("rev-parse", "--absolute-git-dir").removesuffix(b"\n")
+        self.directory = Path(os.fsdecode(found))
 
     def start(
         self, *arguments: str, stdin: int | IO[bytes], stderr: int | IO[bytes] = subprocess.DEVNULL

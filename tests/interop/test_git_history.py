@@ -321,3 +321,21 @@ def test_a_repository_that_cannot_be_made_is_said(repo, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert len(export_git(repo, "-odd")) == 1
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("author", ["A\0B <a@b>", "A<a@b>", "A <a\0@b>", "none"])
+def test_what_git_takes_for_no_author_is_none(repo, tmp_path, author):
+    with repo.commit(message=f"first\0 line\n\ngit-author: {author}") as commit:
+        commit.put_file("/a", b"1")
+    assert len(export_git(repo, tmp_path / "out")) == 1
+    assert export_git(repo, tmp_path / "out") == []
+    out = Bare(tmp_path / "out")
+    assert out("show", "-s", "--format=%an <%ae> %s", "master") == "pfslib <pfslib> first line"
+
+
+def test_a_failed_export_leaves_no_report_behind(repo, tmp_path):
+    with repo.commit("a..b") as commit:
+        commit.put_file("/good", b"1")
+    with pytest.raises(pfslib.InvalidInputError, match="git says: Branch name"):
+        export_git(repo, tmp_path / "out", "a..b")
+    assert list((tmp_path / "out").glob("*crash*")) == []
