@@ -12,7 +12,7 @@ from typing import IO, Final
 from pfslib.api.commit import Commit
 from pfslib.api.repo import Repo
 from pfslib.interop.git_program import GitProgram, make_bare
-from pfslib.model.errors import ConflictError, InvalidInputError
+from pfslib.model.errors import BusyError, ConflictError, InvalidInputError, PfsError
 from pfslib.model.host_paths import host_path
 
 _MARK: Final = re.compile(r"^pfs-commit: ([0-9a-f]{32})$", re.MULTILINE)
@@ -40,7 +40,8 @@ def export_git(
 
     Raises:
         InvalidInputError: No git repository, no git, or a name that git does not take.
-        ConflictError: The git branch has a head that came from another history.
+        ConflictError: The git branch has a head that came from another history, or got one now.
+        BusyError: Another git is about to move the branch.
         BranchNotFoundError: The repo has no such branch.
 
     Cost: reading what each commit changed.
@@ -51,7 +52,9 @@ def export_git(
         make_bare(target)
     git = GitProgram(target)
     ref = f"refs/heads/{branch}"
-    head = "".join(git.lines("for-each-ref", "--format=%(objectname)", ref))
+    # The branches below it, too, if there are any.
+    refs = git.lines("for-each-ref", "--format=%(refname) %(objectname)", ref)
+    head = dict(line.split() for line in refs).get(ref, "")
     new = _new_since(head and _exported(git, head, ref), wanted, ref)
     if new:
         _import(git, _stream(new, ref, head))
@@ -97,9 +100,20 @@ def _import(git: GitProgram, stream: Iterator[bytes]) -> None:
             crash = f"fast_import_crash_{process.pid}"
             git.directory.joinpath(crash).unlink(missing_ok=True)
             said.seek(0)
-            reason = re.search(rb"fatal: (.*)", said.read())
-            words = reason[1].decode("utf-8", "replace") if reason else "no"
-            raise InvalidInputError(f"git says: {words}")
+            raise _refusal(said.read().decode("utf-8", "replace"))
+
+
+def _refusal(said: str) -> PfsError:
+    """What git said when it took nothing, as an error."""
+    lines = re.findall(r"^(?:fatal|error|warning): (.*)$", said, re.MULTILINE)
+    words = f"git says: {'; '.join(lines) or said.strip() or 'nothing'}"
+    if ".lock': File exists" in words:
+        return BusyError(
+            words, hint="wait for the other git; when there is none, remove what it left"
+        )
+    if "Not updating" in words or "cannot lock ref" in words:
+        return ConflictError(words, hint="look what else the repository holds, and export again")
+    return InvalidInputError(words)
 
 
 def _feed(pipe: IO[bytes], stream: Iterator[bytes]) -> None:

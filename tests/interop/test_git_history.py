@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 import pfslib
+from pfslib.interop import git_export
 from pfslib.interop.git_export import export_git
 from pfslib.interop.git_history import import_git
 
@@ -339,3 +340,41 @@ def test_a_failed_export_leaves_no_report_behind(repo, tmp_path):
     with pytest.raises(pfslib.InvalidInputError, match="git says: Branch name"):
         export_git(repo, tmp_path / "out", "a..b")
     assert list((tmp_path / "out").glob("*crash*")) == []
+
+
+def test_git_says_why_it_moves_no_branch(repo, tmp_path):
+    def one_more() -> None:
+        with repo.commit() as commit:
+            commit.put_file("/a", b"1", append=True)
+
+    one_more()
+    export_git(repo, tmp_path / "out")
+    out = Bare(tmp_path / "out")
+    one_more()
+    lock = tmp_path / "out/refs/heads/master.lock"
+    lock.touch()
+    with pytest.raises(pfslib.BusyError, match=r"master\.lock': File exists"):
+        export_git(repo, tmp_path / "out")
+    lock.unlink()
+    out("branch", "-m", "master", "moved")
+    out("branch", "master/below", "moved")
+    with pytest.raises(pfslib.ConflictError, match="'refs/heads/master/below' exists"):
+        export_git(repo, tmp_path / "out")
+    out("branch", "-D", "master/below")
+    assert len(export_git(repo, tmp_path / "out")) == 2
+
+
+def test_a_branch_that_somebody_else_moves_meanwhile_is_theirs(repo, tmp_path, monkeypatch):
+    with repo.commit() as commit:
+        commit.put_file("/a", b"1")
+    out = Git(tmp_path / "out")
+    real = git_export._stream
+
+    def while_others_work(*arguments):
+        out("checkout", "-q", "-b", "master")
+        out.commit("theirs")
+        yield from real(*arguments)
+
+    monkeypatch.setattr(git_export, "_stream", while_others_work)
+    with pytest.raises(pfslib.ConflictError, match="Not updating refs/heads/master"):
+        export_git(repo, out.directory)
