@@ -7,6 +7,8 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
 from typing import IO, Final
 
 from pfslib.api.commit import Commit
@@ -18,6 +20,7 @@ from pfslib.model.host_paths import host_path
 _MARK: Final = re.compile(r"^pfs-commit: ([0-9a-f]{32})$", re.MULTILINE)
 # What git takes as one; another is none, or the branch could never be exported.
 _AUTHOR: Final = re.compile(r"^git-author: ((?:[^<>\n\0]+ )?<[^<>\n\0]*>)$", re.MULTILINE)
+_ZONE: Final = re.compile(r"[+-](?:0\d|1[0-3])\d\d")  # fast-import takes none beyond 14 hours
 _NOBODY: Final = "pfslib <pfslib>"
 
 
@@ -26,7 +29,8 @@ def export_git(
 ) -> list[Commit]:
     """Make each commit of a branch one of a git repository's branch of the same name.
 
-    Files keep their modes, links are links. Each message ends with a line ``pfs-commit: ID``; by
+    Files keep their modes, links are links. What came from git keeps its author and dates; the date
+    of another commit is when it was finished. Each message ends with a line ``pfs-commit: ID``; by
     that the next call goes on where this one ended. The new commits appear together or not at all.
 
     Args:
@@ -63,12 +67,13 @@ def export_git(
 
 def _exported(git: GitProgram, head: str, ref: str) -> str:
     """The commit that a git commit was made from."""
-    marks = _MARK.findall(git.output("show", "-s", "--format=%B", head).decode("utf-8", "replace"))
-    if not marks:
+    message = git.output("show", "-s", "--format=%B", head).decode("utf-8", "replace")
+    mark = _last(_MARK, message)
+    if not mark:
         raise ConflictError(
             f"{ref} ends with a commit that came from no store", hint="export to another directory"
         )
-    return str(marks[-1])
+    return mark
 
 
 def _new_since(done: str, newest_first: Iterator[Commit], ref: str) -> list[Commit]:
@@ -133,13 +138,29 @@ def _stream(commits: list[Commit], ref: str, head: str) -> Iterator[bytes]:
     for commit in commits:
         said = commit.message.replace("\0", "")  # git shows nothing after one
         message = f"{said}\n\npfs-commit: {commit.id}\n".lstrip().encode()
-        author = _AUTHOR.search(commit.message)
-        moment = f"{commit.finished.timestamp():.0f} +0000"
-        yield f"commit {ref}\n".encode()
-        yield f"author {author[1] if author else _NOBODY} {moment}\n".encode()
+        author = _last(_AUTHOR, commit.message) or _NOBODY
+        moment = _date("git-date", commit.message) or f"{commit.finished.timestamp():.0f} +0000"
+        written = _date("git-author-date", commit.message) or moment
+        yield f"commit {ref}\nauthor {author} {written}\n".encode()
         yield f"committer {_NOBODY} {moment}\ndata {len(message)}\n".encode() + message
         yield from _changes(commit)
     yield b"done\n"
+
+
+def _last(line: re.Pattern[str], message: str) -> str:
+    """What the last such line of a message says: ours, for an import puts its own at the end."""
+    found = line.findall(message)
+    return str(found[-1]) if found else ""
+
+
+def _date(name: str, message: str) -> str:
+    """A date of an import, as git writes it; empty if there is none that it takes."""
+    said = _last(re.compile(rf"^{name}: ([!-~]+)$", re.MULTILINE), message)
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(said)
+        if _ZONE.fullmatch(zone := f"{moment:%z}") and moment.timestamp() >= 0:
+            return f"{moment.timestamp():.0f} {zone}"
+    return ""
 
 
 def _changes(commit: Commit) -> Iterator[bytes]:

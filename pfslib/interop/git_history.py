@@ -131,11 +131,13 @@ def _told(about: str, sha: str) -> tuple[str, datetime]:
     """The message of a commit, and when it was made."""
     head, _, message = about.partition("\n\n")
     fields = dict(line.split(" ", 1) for line in reversed(head.split("\n")) if " " in line)
-    author, _ = _who(fields.get("author", ""))
+    author, written = _who(fields.get("author", ""))
     _, moment = _who(fields.get("committer", ""))
     message = message.strip().encode()[:_MESSAGE_MAX].decode("utf-8", "ignore")
-    notes = f"git-author: {author}\ngit-date: {moment.isoformat()}\ngit-commit: {sha}"
-    return f"{message}\n\n{notes}".strip(), moment
+    notes = [f"git-author: {author}", f"git-date: {moment.isoformat()}", f"git-commit: {sha}"]
+    if written.isoformat() != moment.isoformat():
+        notes.insert(1, f"git-author-date: {written.isoformat()}")
+    return "\n".join([message, "", *notes]).strip(), moment
 
 
 def _who(field: str) -> tuple[str, datetime]:

@@ -31,10 +31,10 @@ class Git:
 
     def __call__(self, *arguments: str) -> str:
         self.clock += 60
-        date = f"{self.clock} +0200"
+        date, written = f"{self.clock} +0200", f"{self.clock - 30} -0330"
         done = subprocess.run(
             ["git", "-C", self.directory, *arguments],
-            env={**os.environ, **WHO, "GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+            env={**os.environ, **WHO, "GIT_AUTHOR_DATE": written, "GIT_COMMITTER_DATE": date},
             capture_output=True,
             check=True,
         )
@@ -270,7 +270,9 @@ def test_what_came_from_git_goes_back_as_it_was(repo, filled, tmp_path):
     out("fsck", "--strict")
     theirs = filled("rev-list", "--first-parent", "--reverse", "HEAD").split()
     ours = out("rev-list", "--reverse", "master").split()
+    dates = ("show", "-s", "--format=%ad, %cd", "--date=raw")
     for mine, other in zip(ours, theirs, strict=True):
+        assert out(*dates, mine) == filled(*dates, other)
         assert out("rev-parse", f"{mine}^{{tree}}") == filled("rev-parse", f"{other}^{{tree}}")
     assert out("show", "-s", "--format=%an <%ae>", ours[0]) == "Ann Ä <ann@example.org>"
     assert out("show", "-s", "--format=%s", ours[0]) == "first"
@@ -322,6 +324,17 @@ def test_a_repository_that_cannot_be_made_is_said(repo, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert len(export_git(repo, "-odd")) == 1
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(
+    "date", ["then", "2020-01-01", "1969-01-01T00:00+00:00", "2020-01-01T00:00+23:59"]
+)
+def test_what_git_takes_for_no_date_is_that_of_the_commit(repo, tmp_path, date):
+    with repo.commit(message=f"first\n\ngit-date: {date}") as commit:
+        commit.put_file("/a", b"1")
+    export_git(repo, tmp_path / "out")
+    shown = Bare(tmp_path / "out")("show", "-s", "--format=%at %ct", "master").split()
+    assert shown == [f"{repo['master'].finished.timestamp():.0f}"] * 2
 
 
 @pytest.mark.parametrize("author", ["A\0B <a@b>", "A<a@b>", "A <a\0@b>", "none"])
