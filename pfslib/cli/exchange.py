@@ -152,8 +152,8 @@ def import_git(session: Session, directory: str, repo: str, branch: str, ref: st
 def export_git(session: Session, repo: str, directory: str, branch: str) -> None:
     """Make each commit of a branch one of a git repository.
 
-    DIR is the git repository, made when nothing is there; its branch has the same name. What was
-    exported before is not exported again.
+    DIR is the git repository, made when nothing is there; its branch has the same name,
+    and is not checked out. What was exported before is not exported again.
     """
     from pfslib.interop.git_export import export_git as export_history
 

@@ -35,8 +35,8 @@ def export_git(
 
     Args:
         repo: Whose commits.
-        directory: The git repository, bare or with a work tree, which is left alone; made, bare,
-            when nothing is there.
+        directory: The git repository, bare or with a work tree, which is left alone and has
+            another branch checked out; made, bare, when nothing is there.
         branch: Which commits: the head with all its ancestors.
 
     Returns:
@@ -44,7 +44,8 @@ def export_git(
 
     Raises:
         InvalidInputError: No git repository, no git, or a name that git does not take.
-        ConflictError: The git branch has a head that came from another history, or got one now.
+        ConflictError: The git branch has a head that came from another history, or got one now,
+            or is checked out.
         BusyError: Another git is about to move the branch.
         BranchNotFoundError: The repo has no such branch.
 
@@ -61,8 +62,18 @@ def export_git(
     head = dict(line.split() for line in refs).get(ref, "")
     new = _new_since(head and _exported(git, head, ref), wanted, ref)
     if new:
+        _check_not_checked_out(git, ref)
         _import(git, _stream(new, ref, head))
     return new
+
+
+def _check_not_checked_out(git: GitProgram, ref: str) -> None:
+    """Refuse what git refuses of a push: the next commit there would take all of it back."""
+    if f"branch {ref}" in git.lines("worktree", "list", "--porcelain"):
+        raise ConflictError(
+            f"{ref} is checked out in {git.directory}",
+            hint="check out another branch there, or export to a bare repository",
+        )
 
 
 def _exported(git: GitProgram, head: str, ref: str) -> str:

@@ -391,3 +391,19 @@ def test_a_branch_that_somebody_else_moves_meanwhile_is_theirs(repo, tmp_path, m
     monkeypatch.setattr(git_export, "_stream", while_others_work)
     with pytest.raises(pfslib.ConflictError, match="Not updating refs/heads/master"):
         export_git(repo, out.directory)
+
+
+def test_a_branch_that_is_checked_out_is_left_alone(repo, git, tmp_path):
+    with repo.commit("main") as commit:
+        commit.put_file("/a", b"1")
+    with pytest.raises(pfslib.ConflictError, match="main is checked out"):
+        export_git(repo, git.directory, "main")
+    git("checkout", "-q", "--orphan", "other")
+    assert len(export_git(repo, git.directory, "main")) == 1
+    git("worktree", "add", "-q", str(tmp_path / "second"), "main")
+    assert export_git(repo, git.directory, "main") == []
+    with repo.commit("main") as commit:
+        commit.put_file("/a", b"2")
+    with pytest.raises(pfslib.ConflictError, match="main is checked out"):
+        export_git(repo, git.directory, "main")
+    assert git("show", "main:a") == "1"
