@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
@@ -9,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 import pfslib
+from pfslib.api.listing import Listing
 from pfslib.display.graph import Edge, Graph, Node
 from pfslib.display.graph_svg import graph_svg
 from pfslib.display.graph_text import graph_mermaid, graph_tree
@@ -92,6 +94,26 @@ def test_listings_show_themselves_and_lose_nothing(filled):
     first = next(listing)
     listing._repr_html_()
     assert [first.path, next(listing).path] == ["/many/00", "/many/01"]
+
+
+def test_listings_show_themselves_in_plain_python_and_lose_nothing(filled):
+    commit = filled.commit("raw@master")
+    listing = commit.walk("/many")
+    rows = list(commit.walk("/many"))
+    assert len(rows) > 10
+    assert repr(listing).splitlines() == [
+        "<Listing:", *(f"  {row!r}" for row in rows[:10]), "  and more>"
+    ]  # fmt: skip
+    assert list(listing) == rows
+    assert repr(Listing(lambda: iter(()), str)) == "<Listing:\n  no rows>"
+    assert len(repr(Listing(lambda: iter(["x" * 1000]), str))) < 400
+    read: list[int] = []
+    repr(Listing(lambda: map(read.append, range(1000)), str))
+    assert len(read) == 11
+    with pytest.raises(TypeError, match=r"cannot pickle a listing: .* list"):
+        pickle.dumps(commit.walk())
+    filled.close()
+    assert repr(listing).startswith("<Listing: ")
 
 
 def test_a_table_takes_no_more_rows_than_it_shows():
