@@ -1,7 +1,7 @@
 """Makes the site: README, all pages, the tutorial, and the reference from the docstrings.
 
 `python docs/site/build.py TARGET` writes HTML to TARGET. A link that leads nowhere, in a page or a
-docstring, and a public name without a place or a docstring fail it.
+docstring, and a public name without a place or a docstring, or a field without words, fail it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from operator import attrgetter
 from os.path import relpath
 from pathlib import Path
 
-from reference import ERRORS, INTRODUCTION, PAGES, Page  # beside this file
+from members import silent_members  # beside this file, as is the next
+from reference import ERRORS, INTRODUCTION, PAGES, Page
 
 import pfslib
 from pfslib.interop import (  # noqa: F401 - named by the reference
@@ -175,6 +176,10 @@ def undocumented() -> list[str]:
     wrong = [f"{name} has two pages" for name in sorted(placed) if placed.count(name) > 1]
     wrong += [f"{name} is not public" for name in placed if "." not in name and name not in public]
     wrong += [f"{name} has no docstring" for name in placed if not has_docstring(name)]
+    kinds = {name: attrgetter(name)(pfslib) for name in placed}
+    for name, kind in kinds.items():
+        if isinstance(kind, type) and has_docstring(name):
+            wrong += [f"{name}.{member} has no words" for member in silent_members(kind)]
     return wrong
 
 

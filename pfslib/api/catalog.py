@@ -30,7 +30,10 @@ class CatalogEntry(msgspec.Struct, frozen=True):
     """A branch, a tag, or the commit's own id."""
 
     commit: str
+    """Its id."""
+
     root: Entry
+    """Its directory."""
 
     @property
     def is_final(self) -> bool:

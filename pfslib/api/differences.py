@@ -38,6 +38,8 @@ class DiffEntry(msgspec.Struct, frozen=True):
     """``added``, ``removed`` or ``changed``."""
 
     path: str
+    """Absolute, in both commits."""
+
     old_size: int
     """Bytes; 0 if added."""
 

@@ -43,6 +43,8 @@ class FileInfo(msgspec.Struct, frozen=True):
     """Files and links: 1, or for a directory all below."""
 
     modified: datetime
+    """When it was put, or what was put last changed, in UTC."""
+
     commit: str
     """Id of the commit that last changed it, or anything below it."""
 
@@ -50,6 +52,7 @@ class FileInfo(msgspec.Struct, frozen=True):
     """64 hexadecimal digits: equal for equal content."""
 
     executable: bool
+    """Whether a file has the bit."""
 
     @classmethod
     def of(cls, path: str, entry: Entry) -> FileInfo:
@@ -70,6 +73,8 @@ class FoundCommit(msgspec.Struct, frozen=True):
     """A commit that changed a path, and how."""
 
     commit: Commit
+    """The commit."""
+
     op: str
     """``added``, ``removed`` or ``changed``."""
 
@@ -87,12 +92,20 @@ class RepoInfo(msgspec.Struct, frozen=True):
     """A repo at a glance."""
 
     name: str
+    """What it is called."""
+
     created: datetime
+    """When, in UTC."""
+
     size: int
     """Bytes of the newest commit of its ``master`` branch, or of its only branch."""
 
     description: str
+    """As given."""
+
     branches: tuple[str, ...]
+    """Names of those with a head."""
+
     pipeline: str
     """The pipeline that writes it; empty for a user's repo."""
 
@@ -115,13 +128,22 @@ class OpenCommitInfo(msgspec.Struct, frozen=True):
     """A commit that still takes edits."""
 
     id: str
+    """32 hexadecimal digits, which it keeps when it is finished."""
+
     repo: str
+    """Where it is."""
+
     branch: str
+    """Whose head it will be."""
+
     parent: str
     """Id of the commit it is started on top of; empty for the first of a branch."""
 
     message: str
+    """As given."""
+
     started: datetime
+    """When, in UTC."""
 
     @classmethod
     def of_repo(cls, txn: ReadTxn, repo: str) -> list[OpenCommitInfo]:
@@ -144,8 +166,13 @@ class TagInfo(msgspec.Struct, frozen=True):
     """A name for a commit that never moves."""
 
     name: str
+    """What it is called."""
+
     commit: str
+    """Id of the commit."""
+
     created: datetime
+    """When, in UTC."""
 
 
 class HeadMove(msgspec.Struct, frozen=True):
@@ -155,7 +182,11 @@ class HeadMove(msgspec.Struct, frozen=True):
     """Its place in the log, from 0."""
 
     repo: str
+    """Where the branch is."""
+
     branch: str
+    """Its name."""
+
     old: str
     """Id of the head before; empty if the branch was made."""
 
@@ -163,11 +194,17 @@ class HeadMove(msgspec.Struct, frozen=True):
     """Id of the head after; empty if the branch was deleted."""
 
     when: datetime
+    """In UTC."""
 
 
 class BranchInfo(msgspec.Struct, frozen=True):
     """A branch and where it points."""
 
     name: str
+    """What it is called."""
+
     head: str
+    """Id of its newest commit."""
+
     created: datetime
+    """When, in UTC."""

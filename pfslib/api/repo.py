@@ -35,6 +35,9 @@ class Repo(HistoryVerbs, Keyed[Commit]):
     """A named line of versioned data. Obtained from ``store.create_repo`` or ``store["name"]``.
 
     A reference in brackets means a commit: ``repo["master"]``, ``repo["master^"]``.
+
+    Attributes:
+        name: What it is called.
     """
 
     def __init__(self, store: Store, name: str) -> None:

@@ -32,14 +32,21 @@ class BranchStatus(msgspec.Struct, frozen=True):
     """A branch with its newest commit."""
 
     repo: str
+    """Where it is."""
+
     name: str
+    """What it is called."""
+
     head: Commit
+    """Its newest commit."""
 
 
 class PipelineStatus(msgspec.Struct, frozen=True):
     """A pipeline with its newest job."""
 
     pipeline: Pipeline
+    """The pipeline."""
+
     newest_job: Job | None
     """None if it is none of the store's 100 newest jobs."""
 
@@ -48,6 +55,8 @@ class MountStatus(msgspec.Struct, frozen=True):
     """A directory that shows a commit, several, or the store; or a working copy of a branch."""
 
     path: Path
+    """The directory."""
+
     source: str
     """What it shows, as ``mount`` and ``df`` say it."""
 
@@ -59,6 +68,8 @@ class StoreStatus(msgspec.Struct, frozen=True):
     """What a store holds and what is going on in it, of one moment."""
 
     path: Path
+    """The store's directory."""
+
     file_bytes: int
     """Size of the store's file."""
 
@@ -66,9 +77,17 @@ class StoreStatus(msgspec.Struct, frozen=True):
     """How much of it is in use; the rest is used again before it grows."""
 
     repos: tuple[RepoInfo, ...]
+    """All, by name."""
+
     branches: tuple[BranchStatus, ...]
+    """All, by repo and name."""
+
     open_commits: tuple[OpenCommitInfo, ...]
+    """All, by repo."""
+
     pipelines: tuple[PipelineStatus, ...]
+    """All, by name."""
+
     jobs: tuple[Job, ...]
     """Those that run or wait, oldest first."""
 

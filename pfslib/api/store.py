@@ -72,6 +72,8 @@ class Store(
     Attributes:
         path: The store's directory.
         autorun: Whether jobs are run in the background while it is open.
+        kv: The database below; for the library itself.
+        cache: What was read of its trees; for the library itself.
     """
 
     def __init__(self, path: Path, *, accept_loss: bool = False, autorun: bool = False) -> None:

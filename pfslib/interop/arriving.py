@@ -36,6 +36,8 @@ class Imported(msgspec.Struct, frozen=True):
     """Files and links."""
 
     bytes: int
+    """Of those files."""
+
     skipped: tuple[str, ...] = ()
     """What cannot be stored, and was left out as asked."""
 

@@ -35,10 +35,13 @@ class FsckReport(msgspec.Struct, frozen=True):
     """The first thousand; ``checked.problems`` counts all."""
 
     checked: Checked
+    """How much of everything was looked at."""
+
     read_data: bool
     """Whether contents were read, too; without it, damage in them is not seen."""
 
     seconds: float
+    """How long it took."""
 
     @property
     def clean(self) -> bool:

@@ -77,6 +77,8 @@ class GcReport(msgspec.Struct, frozen=True):
     """What a collection found and did."""
 
     dry_run: bool
+    """Whether it was only counted."""
+
     nodes: int
     """Nodes of directories and large files that nothing led to."""
 
@@ -87,11 +89,17 @@ class GcReport(msgspec.Struct, frozen=True):
     """Bytes of those nodes, compressed, and of those pieces, plain."""
 
     live_nodes: int
+    """Nodes of directories and large files that stay."""
+
     abandoned_commits: int
     """Open commits of ``with`` blocks that are over, or whose process is gone."""
 
     chunks_deleted: int = 0
+    """Chunks of nothing but garbage."""
+
     chunks_rewritten: int = 0
+    """Chunks that held garbage beside what stays."""
+
     chunks_damaged: int = 0
     """Chunks that were to be rewritten and could not be read: left as they are; run fsck."""
 
@@ -105,10 +113,13 @@ class GcReport(msgspec.Struct, frozen=True):
     """How much less is in use than before; others may have written meanwhile."""
 
     compacted: bool = False
+    """Whether the file was."""
+
     not_compacted: str = ""
     """Why the file was not compacted, though it was to be."""
 
     seconds: float = 0.0
+    """How long it took."""
 
 
 class _Unreached(msgspec.Struct):

@@ -14,13 +14,29 @@ class StoreStats(msgspec.Struct, frozen=True):
     """Counts and bytes of a store, garbage included."""
 
     repos: int
+    """Those of pipelines, too."""
+
     branches: int
+    """Of all repos."""
+
     commits: int
+    """Finished ones."""
+
     open_commits: int
+    """Those that still take edits."""
+
     pipelines: int
+    """Stopped ones, too."""
+
     jobs: int
+    """Finished ones, too."""
+
     datum_results: int
+    """Outputs of datums, kept to be used again."""
+
     images: int
+    """Local ones."""
+
     nodes: int
     """Nodes of directories and large files."""
 
@@ -28,6 +44,8 @@ class StoreStats(msgspec.Struct, frozen=True):
     """Contents of small files and chunks of large ones, each stored once."""
 
     chunks: int
+    """Compressed frames, each of one or many pieces."""
+
     content_bytes: int
     """Bytes of all pieces, before compression."""
 

@@ -35,7 +35,11 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """
 
     name: bytes
+    """As bytes, without a slash."""
+
     kind: int
+    """A `Kind`."""
+
     size: int
     """Bytes of the file, of the link's target, or of all files below the directory."""
 
@@ -43,6 +47,8 @@ class Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The bytes themselves up to INLINE_MAX, else their digest; for a directory its digest."""
 
     mtime_ns: int
+    """When it was put, or what was put last changed, in ns since 1970."""
+
     origin: bytes
     """The 16-byte id of the commit that last changed this entry, or anything below it."""
 

@@ -9,6 +9,8 @@ class Removal(msgspec.Struct, frozen=True):
     """What goes. Content that nothing else refers to becomes garbage, which `Store.gc` returns."""
 
     repos: tuple[str, ...] = ()
+    """Their names."""
+
     branches: tuple[str, ...] = ()
     """As ``repo@branch``."""
 
@@ -25,8 +27,13 @@ class Removal(msgspec.Struct, frozen=True):
     """As ``repo@id``."""
 
     pipelines: tuple[str, ...] = ()
+    """Their names."""
+
     jobs: int = 0
+    """How many."""
+
     images: tuple[str, ...] = ()
+    """Their names."""
 
     def __add__(self, other: Removal) -> Removal:
         """What both take away."""

@@ -56,6 +56,8 @@ class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     """Name or number, as seen inside; empty for the runner's default."""
 
     network: bool = True
+    """Whether there is one."""
+
     cpu_limit: float = 0.0
     """Processors, of one attempt; 0 for no limit."""
 
@@ -137,6 +139,7 @@ class Runner(Protocol):
     """Where transforms run: the local sandbox, Docker, or something of the user's."""
 
     name: str
+    """What it is called where one is asked for, such as ``local``."""
 
     def digest_of(self, image: str | None) -> str:
         """What identifies the image that a name means now, as `Session.image_digest` does.

@@ -35,6 +35,8 @@ class Exported(msgspec.Struct, frozen=True):
     """Files and links written."""
 
     bytes: int
+    """Of those files."""
+
     skipped: int
     """Files and links that were there already."""
 

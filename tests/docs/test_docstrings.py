@@ -106,6 +106,33 @@ def test_every_public_name_stands_in_the_reference_once(site):
     assert site["undocumented"]() == []
 
 
+def test_a_member_that_says_nothing_is_found(site):
+    found = site["silent_members"](Silent)
+    assert found == ["bare", "field", "found"]
+
+
+class Silent:
+    """A record.
+
+    Attributes:
+        told: What it is.
+    """
+
+    told: int
+    field: int
+    said: int
+    """What that is."""
+
+    def bare(self) -> None: ...
+
+    @property
+    def found(self) -> int:
+        return 1
+
+    def documented(self) -> None:
+        """Do it."""
+
+
 def test_public_calls_say_what_they_take_and_raise(site):
     names = [name for page in site["reference_pages"]().values() for name in page.names]
     found = {name: wrong for name, call in public_calls(names) if (wrong := gaps(call))}
