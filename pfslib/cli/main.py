@@ -47,7 +47,7 @@ For example:
 
 @click.group(cls=CommandGroup, invoke_without_command=True, context_settings=CONTEXT_SETTINGS)
 @click.option("--store", type=HOST_PATH, metavar="DIR", help=STORE_HELP)
-@click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
+@click.option("--json", "--raw", "as_json", is_flag=True, help=JSON_HELP)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context, store: str | None, *, as_json: bool) -> None:

@@ -228,7 +228,7 @@ def _store_option() -> click.Option:
 
 def _json_option() -> click.Option:
     return click.Option(
-        ["--json"],
+        ["--json", "--raw"],
         is_flag=True,
         expose_value=False,
         callback=_remember("as_json"),

@@ -161,6 +161,8 @@ def test_lists_are_a_document_a_line(data: Path, pfs) -> None:
     ):
         check(pfs(*words, "--json").json_lines, expected)
         check(pfs("--json", *words).json_lines, expected)
+    for words in (["list-repo", "--raw"], ["--raw", "list-repo"]):
+        assert pfs(*words).json_lines == pfs("list-repo", "--json").json_lines
 
 
 OUTPUT_REPO = {

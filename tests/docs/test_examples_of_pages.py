@@ -102,6 +102,14 @@ def provide(needs: tuple[str, ...]) -> None:
         pytest.skip(lacking)
 
 
+def test_the_readme_says_what_its_examples_need_besides():
+    text = (ROOT / "README.md").read_text("utf-8")
+    code = "".join(block.text for block in blocks_of(ROOT / "README.md") if "py" in block.language)
+    needed = set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE))
+    needed -= {"pfslib", *sys.stdlib_module_names}
+    assert needed == set(re.findall(r"`pip install (\w+)`", text))
+
+
 class Places:
     """A working directory, a namespace and a shell for each page."""
 
