@@ -6,7 +6,6 @@ docstring, and a public name without a place or a docstring, or a field without 
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import sys
@@ -16,8 +15,9 @@ from operator import attrgetter
 from os.path import relpath
 from pathlib import Path
 
-from members import silent_members  # beside this file, as is the next
+from members import silent_members  # beside this file, as are the next two
 from reference import ERRORS, INTRODUCTION, PAGES, Page
+from tutorial_page import notebook_page
 
 import pfslib
 from pfslib.interop import (  # noqa: F401 - named by the reference
@@ -60,7 +60,7 @@ def main() -> int:
     """Build; the exit code is Sphinx's."""
     target = Path(sys.argv[1]).absolute()
     with tempfile.TemporaryDirectory(prefix="pfslib-docs-") as staged:
-        lay_out(Path(staged))
+        lay_out(Path(staged), run_notebook=True)
         done = run_sphinx(Path(staged), target)
     if not done:
         print(f"look at {relpath(target / 'index.html')}")
@@ -76,7 +76,7 @@ def run_sphinx(staged: Path, target: Path, builder: str = "html") -> int:
     return sphinx([*options, "-c", str(HERE), "-d", caches, str(staged), str(target)])
 
 
-def lay_out(staged: Path) -> None:
+def lay_out(staged: Path, *, run_notebook: bool = False) -> None:
     """Put what Sphinx reads into a directory: pages where they stand in the tree, and generated."""
     for page in pages():
         place(staged, page).write_text(with_site_links(page), "utf-8")
@@ -90,7 +90,9 @@ def lay_out(staged: Path) -> None:
         "# Decisions\n\nWhat was weighed, and on what evidence.\n"
         + toctree([Path(page).name for page in named("docs/decisions/*.md")])
     )
-    (staged / "tutorial.md").write_text(tutorial(), "utf-8")
+    tutorial = notebook_page(ROOT / "docs/tutorial.ipynb", run=run_notebook)
+    note = "This page is the notebook `docs/tutorial.ipynb`.\n"
+    (staged / "tutorial.md").write_text(f"{tutorial}\n\n{note}", "utf-8")
     write_reference(staged / "docs/reference")
 
 
@@ -137,14 +139,6 @@ def linked_files(page: Path) -> set[Path]:
     """The files of the tree that a page links to, or shows, and that are no pages."""
     found = {(page.parent / link).resolve() for link in LINK.findall(page.read_text("utf-8"))}
     return {path for path in found if path.is_file() and path.suffix not in {".md", ".ipynb"}}
-
-
-def tutorial() -> str:
-    """The notebook as a page."""
-    cells = json.loads((ROOT / "docs/tutorial.ipynb").read_text("utf-8"))["cells"]
-    texts = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
-    shown = [text if kind == "markdown" else f"```python\n{text}\n```" for kind, text in texts]
-    return "\n\n".join([*shown, "This page is the notebook `docs/tutorial.ipynb`.\n"])
 
 
 # --- the reference ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 from pathlib import Path
 
@@ -71,3 +72,16 @@ def test_it_is_kept_without_what_one_run_gave():
     for cell in nbformat.read(PAGE, as_version=4).cells:
         assert not cell.get("outputs")
         assert not cell.get("execution_count")
+
+
+def test_its_page_on_the_site_shows_the_same(executed, monkeypatch):
+    monkeypatch.syspath_prepend(PAGE.parent / "site")
+    page = "\n\n".join(
+        part
+        for cell in executed.cells
+        for part in importlib.import_module("tutorial_page").parts_of(cell)
+    )
+    for shown in outputs(executed, "text/html"):
+        assert f"\n{shown}\n" in page
+    assert "<svg" in page
+    assert page.count("````") % 2 == 0
