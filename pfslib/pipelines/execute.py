@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from pfslib.model.work import Counts, DatumRecord, DatumState, Job, JobState, Pi
 from pfslib.pipelines.claims import Claim
 from pfslib.pipelines.conclude import conclude
 from pfslib.pipelines.datum_run import DatumRun
+from pfslib.pipelines.datum_threads import DatumThreads
 from pfslib.pipelines.datums import datum_name, seen_of
 from pfslib.pipelines.egress import egress
 from pfslib.pipelines.incremental import is_incremental, plan_addition
@@ -170,11 +172,11 @@ class JobRun:
         parallelism = self._pipeline.parallelism
         running: dict[Future[DatumRecord], list[Task]] = {}
         looked = time.monotonic()
-        with ThreadPoolExecutor(parallelism, "pfs-datum") as threads:
+        with DatumThreads[DatumRecord](parallelism) as threads:
             try:
                 while True:
                     while len(running) < parallelism and (tasks := next(todo, None)) is not None:
-                        running[threads.submit(self._datums.run, tasks[0])] = tasks
+                        running[threads.submit(partial(self._datums.run, tasks[0]))] = tasks
                     if not running:
                         return
                     done, _ = wait(running, timeout=_LOOK_S, return_when=FIRST_COMPLETED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -155,11 +156,12 @@ def test_a_store_that_is_forgotten_runs_nothing_any_more(tmp_path: Path) -> None
 
 
 SCRIPT = """
-import sys, time, pfslib
+import os, sys, time, pfslib
+from pfslib.testing.runner_workbench import processes_with
 store = pfslib.open(sys.argv[1], autorun=True)
 with store.repo("data").commit() as commit:
     commit.put_file("/a", "1")
-while not [job for job in store.list_job() if job.started_ns]:
+while not processes_with(os.environ["DURATION"]):
     time.sleep(0.02)
 print("running", flush=True)
 if sys.argv[2] == "wait":
@@ -176,12 +178,18 @@ def test_a_process_that_ends_gives_its_job_back(store: Store, end: str) -> None:
     store.create_repo("data")
     store.create_pipeline(shell_spec("slow", "data", f"sleep {duration}"))
     argv = [sys.executable, "-c", SCRIPT, str(store.path), end]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    environ = {**os.environ, "DURATION": duration}
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environ
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"running\n"
         if end == "wait":
             process.send_signal(signal.SIGINT)
-        process.wait(10)
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
     (job,) = store.list_job()
     assert (job.state, job.owner) == ("created", "")
     assert processes_with(duration) == []
