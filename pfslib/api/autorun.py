@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import weakref
@@ -34,6 +35,7 @@ class Autorun:
 
     def __init__(self, store: Store, reopen: Callable[[], Store]) -> None:
         self.unable: dict[tuple[str, int], Exception] = {}
+        self._process = os.getpid()
         self._stop = _Stop()
         forgotten = weakref.finalize(store, self._stop.set)
         forgotten.atexit = False
@@ -42,6 +44,11 @@ class Autorun:
             target=_work, args=(reopen, self._stop, self.unable), name="pfs-autorun", daemon=False
         )
         self._thread.start()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is in this process; a forked child has none of its parent's threads."""
+        return self._process == os.getpid()
 
     def close(self) -> None:
         """Give back what is being run, and wait until that is done: a second or so. Idempotent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -32,7 +33,6 @@ class Flushed(NamedTuple):
 class FlushVerbs:
     """Waiting for all that commits cause."""
 
-    autorun: bool
     _background: Autorun | None
 
     def flush(
@@ -51,8 +51,8 @@ class FlushVerbs:
             references: Commits, or ``repo@ref`` for each.
             run: Run the jobs that wait here, as `Store.run` does, unless the store was opened with
                 ``autorun``. Without, somebody else has to.
-            timeout_s: Seconds to wait at most for what others run; None for ever. A job of a
-                stopped pipeline waits until that is started.
+            timeout_s: Seconds to wait at most for what others run; None for ever. What is run here
+                is run to its end. A job of a stopped pipeline waits until that is started.
             runner: As of `Store.run`, and so are the next three.
             progress: Told each job that is run here when it starts and when it ends.
             notice: Told, in a sentence and once, what one may not expect.
@@ -72,8 +72,10 @@ class FlushVerbs:
         commits = [one if isinstance(one, Commit) else store.commit(one) for one in references]
         ids = [commit.id for commit in commits]
         unable: dict[str, Exception] = {}
-        if run and not self.autorun:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        if run and not store.autorun:
             store.run(
+                timeout_s=timeout_s,
                 runner=runner,
                 progress=progress,
                 notice=notice,
@@ -81,7 +83,7 @@ class FlushVerbs:
                 egress_to=egress_to,
             )
         waiting: list[Job] = []
-        for last in rounds(timeout_s):
+        for last in rounds(None if deadline is None else deadline - time.monotonic()):
             create_jobs(store.kv)
             with store.kv.read() as txn:
                 found = find_downstream(txn, ids)

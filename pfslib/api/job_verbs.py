@@ -46,6 +46,7 @@ class JobVerbs:
     def run(
         self,
         *,
+        timeout_s: float | None = None,
         runner: str | Runner = "auto",
         progress: Callable[[Job], None] | None = None,
         notice: Callable[[str], None] | None = None,
@@ -58,6 +59,8 @@ class JobVerbs:
         one. A job that a killed process left behind goes on here; its finished datums count.
 
         Args:
+            timeout_s: Seconds after which jobs that other processes run are not waited for any
+                more; None for never.
             runner: ``auto``: Docker for a pipeline that names an image, unless the store has an
                 image of that name or no engine answers, else the local sandbox; ``local``;
                 ``docker``; or a runner of one's own.
@@ -77,7 +80,7 @@ class JobVerbs:
         Cost: besides running its new datums, that of a job is in what changed since the one before.
         """
         engine = self._engine(runner, progress, notice, unable, egress_to)
-        return engine.run_until_idle()
+        return engine.run_until_idle(timeout_s)
 
     def watch(
         self,

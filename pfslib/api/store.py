@@ -71,15 +71,19 @@ class Store(
 
     Attributes:
         path: The store's directory.
-        autorun: Whether jobs are run in the background while it is open.
+        autorun: Whether this process runs jobs in the background while it is open; a forked child
+            does not.
         kv: The database below; for the library itself.
         cache: What was read of its trees; for the library itself.
     """
 
     def __init__(self, path: Path, *, accept_loss: bool = False, autorun: bool = False) -> None:
         super().__init__(path, accept_loss=accept_loss)
-        self.autorun = autorun
         self._background = Autorun(self, partial(Store, path)) if autorun else None
+
+    @property
+    def autorun(self) -> bool:  # noqa: D102 - see the class
+        return self._background is not None and self._background.is_here
 
     def close(self) -> None:
         """Give the store back; its handles raise StoreClosedError from then on. Idempotent.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -67,10 +68,13 @@ class Engine:
         self._stop = threading.Event()
         self._told: set[tuple[str, int, str]] = set()
 
-    def run_until_idle(self) -> list[Job]:
+    def run_until_idle(self, timeout_s: float | None = None) -> list[Job]:
         """Run the jobs that commits have triggered, and those that their outputs trigger.
 
         Jobs that another live process runs are waited for.
+
+        Args:
+            timeout_s: Not any more after so many seconds; None for ever.
 
         Returns:
             The jobs this call finished, in order, failed ones included.
@@ -82,11 +86,12 @@ class Engine:
             MountError: The inputs cannot be mounted.
         """
         finished: list[Job] = []
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         with self._workshop() as workshop:
             while True:
                 if job := self._step(workshop):
                     finished.append(job)
-                elif self._nothing_elsewhere():
+                elif time.monotonic() >= deadline or self._nothing_elsewhere():
                     break
                 else:
                     time.sleep(_POLL_S)

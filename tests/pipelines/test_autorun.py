@@ -59,6 +59,26 @@ def test_all_that_follows_from_a_commit_is_waited_for(chain: Store) -> None:
     assert chain.flush("q@master", run=False) == ([], [])
 
 
+def test_what_others_run_is_waited_for_as_long_as_one_is_asked_to(chain: Store) -> None:
+    commit_files(chain, "other", {"/a": "1"})
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(call: Call) -> Files:
+        began.set()
+        go_on.wait(5)
+        return copy(call)
+
+    other = threading.Thread(target=run_scripted, args=(chain, ScriptedRunner(chain, slow)))
+    other.start()
+    try:
+        assert began.wait(20)
+        with pytest.raises(BusyError, match="1 of the jobs that follow are not over"):
+            chain.flush("other@master", runner=ScriptedRunner(chain, copy), timeout_s=0.1)
+    finally:
+        go_on.set()
+        other.join()
+
+
 def test_jobs_that_cannot_run_are_over_too(chain: Store) -> None:
     commit_files(chain, "data", {"/a": "bad"})
     run_scripted(chain, ScriptedRunner(chain, picky))
@@ -153,6 +173,14 @@ def test_a_store_that_is_forgotten_runs_nothing_any_more(tmp_path: Path) -> None
     del store
     gc.collect()
     assert wait_until(lambda: "pfs-autorun" not in {t.name for t in threading.enumerate()})
+
+
+def test_a_forked_child_runs_nothing_in_the_background(tmp_path: Path) -> None:
+    with pfslib.open(tmp_path / "s", create=True, autorun=True) as store:
+        assert store.autorun
+        if (child := os.fork()) == 0:
+            os._exit(int(store.autorun))
+        assert os.waitpid(child, 0)[1] == 0
 
 
 SCRIPT = """
