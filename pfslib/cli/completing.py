@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -16,9 +15,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import click
 
+from pfslib.cli.bash_words import quoted, read_line
 from pfslib.cli.commands import ALIASES, COMMANDS
 from pfslib.cli.main import cli
 from pfslib.cli.session import HostPath
+from pfslib.kv.preferences import SETTINGS
 
 if TYPE_CHECKING:
     from pfslib.cli.known_names import KnownNames
@@ -34,8 +35,6 @@ _NAMES: Final[dict[str, Callable[[KnownNames, str], Sequence[str]]]] = {
     "IMAGE": lambda names, typed: names.images(typed),
     "JOB": lambda names, typed: names.jobs(typed),
 }
-_TYPED: Final = "\x01"
-
 
 Kind = Literal["word", "more", "file", "dir"]
 """A whole word; the beginning of one; or the shell is to offer files or directories."""
@@ -75,24 +74,25 @@ def main(args: Sequence[str]) -> None:
         sys.stdout.reconfigure(encoding="utf-8")  # as paths are, whatever the locale
     with suppress(Exception):  # no store, a damaged one, a commit that is not there
         form, *words = (os.fsencode(arg).decode("utf-8", "surrogateescape") for arg in args)
-        cut = 0
-        if form == "bash":
-            line, replaced = words
-            words = _split(line)[1:]
-            cut = len(words[-1]) - len(replaced) if words[-1].endswith(replaced) else 0
-        for kind, text, explanation in candidates(words):
-            shown = f"{kind}\t{text[cut:]}\t{explanation}"
-            if shown.replace("\t", " ").isprintable():  # other names nobody types
-                print(shown)  # noqa: T201 - all of it is for standard output
+        for kind, text, explanation in _for_bash(*words) if form == "bash" else candidates(words):
+            if (text + explanation).isprintable():  # other names nobody types
+                print(kind, text, explanation, sep="\t")  # noqa: T201 - all of it is for standard output
 
 
-def _split(line: str) -> list[str]:
-    """The words of a command line, the last of which may have an open quote."""
-    for quote in ("", "'", '"'):
-        with suppress(ValueError):
-            *words, last = shlex.split(line + _TYPED + quote)
-            return [*words, last.removesuffix(_TYPED)]
-    return [""]
+def _for_bash(line: str, replaced: str) -> Iterator[Candidate]:
+    """What bash is to put in the place of a part of the line: with quotes, as they are needed."""
+    typed = read_line(line, replaced)
+    if typed.redirected:
+        yield Candidate("file")
+        return
+    found = [
+        one._replace(text=quoted(one.text[typed.kept :], typed.quote))
+        for one in candidates(typed.words)
+    ]
+    yield from found
+    if typed.quote and [one.kind for one in found] == ["more"]:
+        # Of a single one bash would close the quote, though the word is to go on.
+        yield found[0]._replace(text=f"{found[0].text}...")
 
 
 def candidates(words: Sequence[str]) -> Iterator[Candidate]:
@@ -220,8 +220,10 @@ def _positional(command: click.Command, line: _Line, typed: str) -> Iterator[Can
         yield from _path(line, typed)
     elif word in _NAMES:
         yield from _named(line, lambda names: _NAMES[word](names, typed))
+    elif word == "SETTING":
+        yield from _of(SETTINGS, typed)
     elif word:
-        yield from _choices(command, typed)
+        yield from _choices(command, given, typed)
 
 
 def _usage(command: click.Command) -> list[str]:
@@ -236,7 +238,9 @@ def _usage(command: click.Command) -> list[str]:
     return [named if word == "NAME" else word for word in words]
 
 
-def _choices(command: click.Command, typed: str) -> Iterator[Candidate]:
+def _choices(command: click.Command, given: Sequence[str], typed: str) -> Iterator[Candidate]:
+    if command.name == "config-set" and (setting := SETTINGS.get(given[0])):
+        yield from _of(setting.choices, typed) if setting.choices else [Candidate("dir")]
     for param in command.params:
         if isinstance(param, click.Argument) and isinstance(param.type, click.Choice):
             yield from _of(param.type.choices, typed)

@@ -19,7 +19,7 @@ _pfs_completion() {
     while IFS=$'\t' read -r kind text help; do
         case $kind in
             more) compopt -o nospace ;;&
-            word|more) printf -v text %q "$text" && COMPREPLY+=("$text") ;;
+            word|more) COMPREPLY+=("$text") ;;
             file) compopt -o default ;;
             dir) compopt -o plusdirs ;;
         esac

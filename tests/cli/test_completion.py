@@ -15,6 +15,7 @@ import pytest
 
 from pfslib.cli.commands import COMMANDS
 from pfslib.cli.completing import candidates, main
+from pfslib.kv.preferences import SETTINGS
 
 
 @pytest.fixture
@@ -73,6 +74,10 @@ CASES = [
     # what is not in a store
     ("export data@master /one", ["<dir>", "/one.txt"]),
     ("init ", ["<dir>"]),
+    ("config-get ", list(SETTINGS)),
+    ("config set run", ["runner"]),
+    ("config set runner d", ["docker"]),
+    ("config set egress ", ["<dir>"]),
     ("completion ", ["bash", "zsh", "fish"]),
     ("help put ", ["file"]),
 ]
@@ -139,14 +144,14 @@ class Bash:
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True
         )
         os.close(theirs)
-        self.send('show() { printf "<%s>" "$READLINE_LINE"; }; bind -x \'"\\C-g": show\'\n')
+        self.send('show() { printf "<%s\\2" "$READLINE_LINE"; }; bind -x \'"\\C-g": show\'\n')
         self.send('eval "$(pfs completion bash)"; printf "%s" re; echo ady\n')
         self.until(rb"ready")
 
     def complete(self, typed: str) -> str:
         """The line, when somebody has typed this and pressed the tabulator."""
         self.send(f"{typed}\t\x07")
-        line = self.until(rb"<(pfs .*?)>").decode()
+        line = self.until(rb"<(pfs [^\x02]*)\x02").decode()
         self.send("\x15")
         return line
 
@@ -173,7 +178,15 @@ def bash(filled: Path, tmp_path: Path) -> Iterator[Bash]:
     shell.close()
 
 
-def test_a_real_bash(bash: Bash, tmp_path: Path) -> None:
+def test_a_name_that_would_not_come_through_is_not_offered(filled: Path, pfs, capsys) -> None:
+    pfs("put-file", "data@master:/one\t1", stdin=b"1")
+    capsys.readouterr()
+    main(["words", "get-file", "data@master:/o"])
+    assert capsys.readouterr().out == "word\tdata@master:/one.txt\t\n"
+
+
+def test_a_real_bash(bash: Bash, pfs) -> None:
+    pfs("put-file", "data@master:/a b/it's $1", "--no-run", stdin=b"1")
     Path("local file").touch()
     for typed, line in [
         ("pfs inspect pi", "pfs inspect pipeline "),
@@ -183,5 +196,14 @@ def test_a_real_bash(bash: Bash, tmp_path: Path) -> None:
         ("pfs get-file data@master:/dir/d", "pfs get-file data@master:/dir/deep/"),
         ("pfs put-file data@master:/x -f loc", "pfs put-file data@master:/x -f local\\ file "),
         ("pfs backup root", "pfs backup rootfs/"),
+        ("pfs get-file data@master:/a\\ b/", "pfs get-file data@master:/a\\ b/it\\'s\\ \\$1 "),
+        ("pfs get-file 'data@master:/dir/a", "pfs get-file 'data@master:/dir/a b.txt' "),
+        ("pfs get-file data@master:'/dir/a b", "pfs get-file data@master:'/dir/a b.txt' "),
+        ("pfs get-file 'data@master:/dir/d", "pfs get-file 'data@master:/dir/deep/"),
+        ("pfs get-file 'data@master:/a b/", "pfs get-file 'data@master:/a b/it'\\''s $1' "),
+        ('pfs get-file "data@master:/a b/i', 'pfs get-file "data@master:/a b/it\'s \\$1" '),
+        ("pfs get-file 'data@master:/a b/'i", "pfs get-file data@master:/a\\ b/it\\'s\\ \\$1 "),
+        ("pfs get-file data@master:/o > loc", "pfs get-file data@master:/o > local\\ file "),
+        ("pfs get-file 2>loc data@m", "pfs get-file 2>loc data@master"),
     ]:
         assert bash.complete(typed) == line
