@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
@@ -191,7 +192,8 @@ def groups_of(pid: int | str, proc: Path = Path("/proc")) -> Iterator[Place]:
         for line in (proc / str(pid) / "cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             paths |= dict.fromkeys(controllers.split(","), path)
-    for line in (proc / "self/mountinfo").read_text().splitlines():
+    table = os.fsdecode((proc / "self/mountinfo").read_bytes())  # of whatever names others mount at
+    for line in table.removesuffix("\n").split("\n"):
         before, _, after = line.partition(" - ")
         root, mountpoint = before.split(" ")[3:5]
         kind, *_, options = after.split(" ")

@@ -98,7 +98,7 @@ def processes_with(argument: str) -> list[int]:
 
 def mounts_below(directory: Path) -> list[str]:
     """The lines of this process's mount table that name a directory or ``/pfs``."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    lines = os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n")
     return [line for line in lines if str(directory) in line or " /pfs" in line]
 
 

@@ -16,7 +16,8 @@ def laid_out(proc: Path, groups: str, mounts: str) -> Path:
     for name in ("self", "7"):
         (proc / name).mkdir(parents=True)
         (proc / name / "cgroup").write_text(groups)
-    (proc / "self/mountinfo").write_text(mounts)
+    others = b"99 1 0:99 / /not-utf-8-\xff\xc2\x85 rw - tmpfs tmpfs rw\n"
+    (proc / "self/mountinfo").write_bytes(others + mounts.encode())
     return proc
 
 
