@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -16,7 +14,6 @@ from pfslib.cli.names import full_name_of
 from pfslib.cli.output import say, whisper
 from pfslib.cli.states import datum_counts, job_state
 from pfslib.cli.wording import human_duration
-from pfslib.kv.preferences import find_setting
 from pfslib.model.errors import JobFailedError
 
 if TYPE_CHECKING:
@@ -111,7 +108,7 @@ def run_jobs(
         progress=lambda job: whisper(_progress(job)),
         notice=lambda sentence: say(f"pfs: {sentence}"),
         unable=unable,
-        egress_to=_egress_to(),
+        egress_to=session.egress_to,
     )
 
 
@@ -126,7 +123,7 @@ def flush_jobs(
         runner=session.runner,
         progress=lambda job: whisper(_progress(job)),
         notice=lambda sentence: say(f"pfs: {sentence}"),
-        egress_to=_egress_to(),
+        egress_to=session.egress_to,
     ).jobs
 
 
@@ -160,11 +157,5 @@ def watch_jobs(session: Session, store: Store) -> None:
         progress=lambda job: whisper(_progress(job)),
         notice=lambda sentence: say(f"pfs: {sentence}"),
         unable=lambda pipeline, error: say(f"pfs: the jobs of pipeline {pipeline} wait: {error}"),
-        egress_to=_egress_to(),
+        egress_to=session.egress_to,
     )
-
-
-def _egress_to() -> Path | None:
-    """Below which directory specs may have their outputs copied."""
-    directory = find_setting("egress", os.environ).value
-    return Path(directory).expanduser() if directory else None

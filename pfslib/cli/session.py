@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -34,6 +35,7 @@ class Session:
         message: Why a commit is made.
         wait_s: How long to wait for a branch that has an open commit.
         runner: Which runner jobs get.
+        egress_to: Below which directory their specs may have outputs copied.
         no_run: Whether triggered jobs are only recorded.
     """
 
@@ -44,6 +46,7 @@ class Session:
         self.message = ""
         self.wait_s = 0.0
         self.runner = "auto"
+        self.egress_to: Path | None = None
         self.no_run = False
 
     def open(self) -> Store:
@@ -201,10 +204,18 @@ def runner_option(function: FunctionT) -> FunctionT:
         envvar="PFS_RUNNER",
         show_envvar=True,
         expose_value=False,
-        callback=_remember("runner"),
+        callback=_prepare_jobs,
         help="What runs jobs: Docker where the spec names an image and an engine answers (auto), "
         "the sandbox of this machine (local), or Docker.",
     )(function)
+
+
+def _prepare_jobs(context: click.Context, _: click.Parameter, runner: str) -> None:
+    """Look at all settings of jobs before anything is done: a commit cannot be taken back."""
+    egress = find_setting("egress", os.environ).value
+    if isinstance(context.obj, Session):
+        context.obj.runner = runner
+        context.obj.egress_to = Path(egress).expanduser() if egress else None
 
 
 def words(metavar: str) -> Callable[[FunctionT], FunctionT]:

@@ -131,6 +131,17 @@ def test_what_is_not_understood_is_said(
     assert file.read_bytes() == os.fsencode(text)
 
 
+def test_nothing_is_done_before_the_settings_are_understood(
+    store: Path, pfs, call, file: Path, monkeypatch
+) -> None:
+    pfs("create-repo", "data")
+    monkeypatch.setenv("PFS_RUNNER", "local")
+    file.write_text("egress = 1")
+    result = call("put-file", "data", "master", "x", "-c", stdin=b"1")
+    assert (result.code, "egress is not text" in result.stderr) == (2, True)
+    assert pfs("list-branch", "data", "--json").json_lines == []
+
+
 AS_NOBODY = """
 import os
 from pfslib.kv.preferences import find_setting
