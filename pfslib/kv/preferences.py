@@ -5,6 +5,7 @@ The file is `pfs/config.toml` in the folder that XDG_CONFIG_HOME names, else in 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -94,8 +95,20 @@ def check_value(setting: Setting, value: str, origin: str) -> str:
 def config_file(environ: Mapping[str, str]) -> Path:
     """Where the user's file is, or would be."""
     home = environ.get("XDG_CONFIG_HOME", "")  # which is to be ignored if it is relative
-    folder = Path(home) if home.startswith("/") else Path(environ.get("HOME", "/"), ".config")
+    folder = Path(home) if home.startswith("/") else _home(environ) / ".config"
     return folder / "pfs/config.toml"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    """The user's home; never below the working directory, though HOME be empty or relative."""
+    if (home := environ.get("HOME", "")).startswith("/"):
+        return Path(home)
+    import pwd  # most people have HOME
+
+    try:
+        return Path("/", pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:  # as in a container that runs as some number
+        return Path("/")
 
 
 def read_config(file: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import pfslib
 from pfslib.cli.session import Session
-from pfslib.kv.preferences import SETTINGS, find_setting, parse_config
+from pfslib.kv.preferences import SETTINGS, config_file, find_setting, parse_config
 
 PAGE = (Path(__file__).parents[2] / "docs/cli.md").read_text("utf-8")
 
@@ -131,6 +132,11 @@ def test_what_is_not_understood_is_said(
     assert file.read_bytes() == os.fsencode(text)
 
 
+@pytest.mark.parametrize("environ", [{}, {"HOME": ""}, {"HOME": "home"}])
+def test_without_a_home_the_file_is_in_that_of_the_password_database(environ) -> None:
+    assert config_file(environ) == Path(pwd.getpwuid(os.getuid()).pw_dir, ".config/pfs/config.toml")
+
+
 def test_nothing_is_done_before_the_settings_are_understood(
     store: Path, pfs, call, file: Path, monkeypatch
 ) -> None:
@@ -164,4 +170,4 @@ def test_the_page_shows_each_setting() -> None:
     assert list(parse_config(block[1].encode(), Path("page"))) == list(SETTINGS)
     for setting in SETTINGS.values():
         assert setting.variable in block[1]
-        assert find_setting(setting.name, {}).value == setting.default
+        assert find_setting(setting.name, {"HOME": "/dev/null"}).value == setting.default
