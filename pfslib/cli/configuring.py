@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -25,6 +28,9 @@ from pfslib.kv.preferences import (
     read_config,
 )
 from pfslib.model.errors import InvalidInputError
+
+_COMMENT: Final = r"""^\s*(?:"(?:[^"\\]|\\.)*"|'[^']*')(\s*#.*)$"""
+"""What may stand behind a value."""
 
 
 @click.command(cls=Command)
@@ -86,6 +92,10 @@ def config_set(name: str, value: str) -> None:
     An option or the environment still says it first. Comments in the file stay.
     """
     setting = known_setting(name)
+    if not value:
+        raise InvalidInputError(
+            f"{name} cannot be empty", hint=f"`pfs config unset {name}` takes it out of the file"
+        )
     if not setting.choices:
         value = str(Path(value).expanduser().absolute())
     _change(name, check_value(setting, value, "config set"))
@@ -105,20 +115,48 @@ def _change(name: str, value: str | None) -> None:
         InvalidInputError: It is written in a way that this does not understand.
     """
     file = config_file(os.environ)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _alone_in(file.parent):
+        _rewrite(file, name, value)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let nobody else in who is going to change a file of the folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _rewrite(file: Path, name: str, value: str | None) -> None:
     wanted = {key: text for key, text in read_config(file).items() if key != name}
-    line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
-    lines = file.read_text("utf-8").splitlines() if file.exists() else []
-    kept = [row for row in lines if not re.match(rf"\s*[\"']?{name}[\"']?\s*=", row)]
     if value is not None:
         wanted[name] = value
-        kept.append(line)
-    data = "".join(f"{row}\n" for row in kept).encode()
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    data = "".join(f"{row}\n" for row in _changed(lines, name, value)).encode()
     try:
         understood = parse_config(data, file) == wanted
     except InvalidInputError:
         understood = False
     if not understood:
         raise InvalidInputError(f"{file} is written in too clever a way", hint="edit it by hand")
-    file.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(str(file)) as opened:  # through a link, to where people keep such files
         opened.write(data)
+
+
+def _changed(lines: Sequence[str], name: str, value: str | None) -> Iterator[str]:
+    """The lines with a setting in its place, or at the end; a comment behind it stays."""
+    new = None if value is None else f"{name} = {json.dumps(value, ensure_ascii=False)}"
+    for row in lines:
+        if found := re.match(rf"\s*[\"']?{name}[\"']?\s*=", row):
+            if new is not None:
+                comment = re.search(_COMMENT, row[found.end() :])
+                yield new + (comment[1] if comment else "")
+            new = None
+        else:
+            yield row
+    if new is not None:
+        yield new

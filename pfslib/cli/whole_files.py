@@ -15,7 +15,7 @@ from typing import BinaryIO
 def written_whole(name: str) -> Iterator[BinaryIO]:
     """A file to write, which takes the place of what is there when the block ends in good order.
 
-    A device, a pipe or the like is written to as it is, and never replaced.
+    The mode stays. A device, a pipe or the like is written to as it is, and never replaced.
     """
     if is_special(name):
         with Path(name).open("wb") as file:
@@ -27,7 +27,7 @@ def written_whole(name: str) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-        beside.chmod(_new_mode())
+        beside.chmod(_mode_of(target))
         beside.replace(target)
     except BaseException:
         beside.unlink()
@@ -43,8 +43,10 @@ def is_special(name: str) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _new_mode() -> int:
-    """The mode of a file that is made here in the ordinary way."""
+def _mode_of(target: Path) -> int:
+    """The mode of a file that is there, or of one that is made here in the ordinary way."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
     umask = os.umask(0o077)
     os.umask(umask)
     return 0o666 & ~umask

@@ -7,11 +7,13 @@ import pwd
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import pfslib
+from pfslib.cli.main import cli
 from pfslib.cli.session import Session
 from pfslib.kv.preferences import SETTINGS, config_file, find_setting, parse_config
 
@@ -90,11 +92,18 @@ def test_a_command_takes_the_runner_of_the_file(store: Path, call, file: Path, m
 
 def test_the_rest_of_the_file_stays(store: Path, pfs, call, file: Path) -> None:
     file.write_text('# mine\nrunner = "local"\n\n  color="never"  # as I like it')
+    file.chmod(0o600)
     pfs("config", "set", "egress", "a b/\u00e9\"'")
     pfs("config", "set", "runner", "docker")
-    pfs("config", "unset", "color")
+    pfs("config", "set", "color", "always")
     path = f"{Path.cwd()}/a b/\u00e9\\\"'"
-    assert file.read_text("utf-8") == f'# mine\n\negress = "{path}"\nrunner = "docker"\n'
+    colored = 'color = "always"  # as I like it\n'
+    kept, new = '# mine\nrunner = "docker"\n\n', f'egress = "{path}"\n'
+    assert file.read_text("utf-8") == kept + colored + new
+    pfs("config", "unset", "color")
+    assert file.read_text("utf-8") == kept + new
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "cannot be empty" in call("config", "set", "egress", "").stderr
     assert pfs("config-get", "egress").text == f"{Path.cwd()}/a b/\u00e9\"'\n"
     clever = 'egress = """\n/a\nrunner = "local"\n"""\n'
     file.write_text(clever)
@@ -130,6 +139,22 @@ def test_what_is_not_understood_is_said(
     assert call("config", "set", "runnner", "local").code == 2
     assert call("config", "set", "runner", "lokal").code == 2
     assert file.read_bytes() == os.fsencode(text)
+
+
+def test_settings_that_are_set_at_once_are_all_kept(file: Path) -> None:
+    names = ("store", "egress", "runner", "color")
+    before, children = time.monotonic(), []
+    for name in names * 5:
+        if (child := os.fork()) == 0:
+            try:
+                time.sleep(max(0, before + 0.1 - time.monotonic()))
+                value = "auto" if SETTINGS[name].choices else "/a"
+                cli(["config", "set", name, value], standalone_mode=False)
+            finally:
+                os._exit(sys.exc_info()[0] is not None)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(children)
+    assert sorted(parse_config(file.read_bytes(), file)) == sorted(names)
 
 
 @pytest.mark.parametrize("environ", [{}, {"HOME": ""}, {"HOME": "home"}])
