@@ -25,6 +25,9 @@ _GONE: Final = frozenset({errno.ENOTCONN, errno.ECONNABORTED, errno.ENOENT})
 """What the kernel answers for a server that has ended. Any other error is the server's answer."""
 
 _TABLE: Final = Path("/proc/thread-self/mountinfo")
+INPUTS: Final = "pfs-inputs:"
+"""So begins the source of a mount that jobs have their inputs from, which is nobody else's."""
+
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 
 
@@ -73,11 +76,15 @@ class MountRecord(msgspec.Struct, frozen=True):
 
 
 def list_mounts() -> list[MountRecord]:
-    """The mounts of pfslib that this process can see, sorted by path.
+    """The mounts of pfslib that this process can see, but for those of jobs, sorted by path.
 
     Cost: one request to each server, all at once; two seconds if one is hung.
     """
-    ours = {mount.path: mount for mount in kernel_mounts() if mount.is_pfs}
+    ours = {
+        mount.path: mount
+        for mount in kernel_mounts()
+        if mount.is_pfs and not mount.source.startswith(INPUTS)
+    }
     asked = [(mount, _Question(path)) for path, mount in sorted(ours.items())]
     deadline = time.monotonic() + _ANSWER_S
     return [

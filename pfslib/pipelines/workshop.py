@@ -14,7 +14,7 @@ from pfslib.kv.process import is_alive
 from pfslib.kv.store_files import make_store_folder
 from pfslib.model.errors import MountError, RunnerError
 from pfslib.model.work import Pipeline
-from pfslib.mounts.mountinfo import find_mount
+from pfslib.mounts.mountinfo import INPUTS, find_mount
 from pfslib.mounts.mountinfo import is_alive as is_mount_alive
 from pfslib.mounts.mounting import Mounted, mount
 from pfslib.mounts.unmounting import detach
@@ -61,7 +61,7 @@ class _MountedTrees:
         if place is not None:
             place.mkdir(exist_ok=True)
         self._mounted: Mounted = mount(
-            store_dir, "roots", place, fsname=f"pfs:{store_dir}", allow_other=others
+            store_dir, "roots", place, fsname=f"{INPUTS}{store_dir}", allow_other=others
         )
         self.path = self._mounted.path
 

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 import pfslib
+from pfslib.mounts.mountinfo import find_mount
+from pfslib.pipelines.claims import new_owner
+from pfslib.pipelines.workshop import Workshop
 from pfslib.testing.recording import RecordingKV
 
 SPEC = {
@@ -67,8 +70,14 @@ def test_mounts_of_this_store_and_no_other(store: Path, pfs, tmp_path: Path) -> 
         pfs("mount", "data@master", "one")
         pfs("mount", "all")
         pfs("--store", "other", "mount", "others")
-        mounts = pfs("status", "--json").json["mounts"]
+        with Workshop(store, lambda *_: pytest.fail("nothing is run"), new_owner()) as workshop:
+            inputs = workshop.trees().path
+            assert find_mount(inputs)
+            mounts = pfs("status", "--json").json["mounts"]
+            listed = pfs("list-mount").text
         assert [Path(row["path"]).name for row in mounts] == ["all", "one"]
+        assert str(tmp_path / "one") in listed
+        assert str(inputs) not in listed
         assert [row[-1] for row in sections(pfs("status").text)["MOUNT"]] == ["running"] * 2
     finally:
         for name in ("one", "all", "others"):
