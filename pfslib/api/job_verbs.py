@@ -166,8 +166,12 @@ class JobVerbs:
             forced = None if reprocess else find_datums(txn, old, datums)
             return rerun_job(txn, old, forced=forced)
 
-    def delete_job(self, job: str) -> Job:
+    def delete_job(self, job: str, *, dry_run: bool = False) -> Job:
         """Forget a job that is over, with its datums and logs; its output stays.
+
+        Args:
+            job: Its id, or the unique beginning of it.
+            dry_run: Only say which one would go.
 
         Raises:
             JobNotFoundError: There is none.
@@ -180,7 +184,8 @@ class JobVerbs:
                     f"job {found.id} is not over: {found.state}",
                     hint=f"`pfs cancel-job {found.id}` ends it",
                 )
-            ledger.delete_job(txn, found)
+            if not dry_run:
+                ledger.delete_job(txn, found)
             return found
 
     # --- looking -------------------------------------------------------------------------

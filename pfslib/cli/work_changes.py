@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from pfslib.cli.documents import job_document, pipeline_document
-from pfslib.cli.output import print_documents, say, whisper
+from pfslib.cli.output import print_documents, print_lines, say, whisper
 from pfslib.cli.pipelines import file_option, read_spec, tell_notes
+from pfslib.cli.removals import dry_run_option
 from pfslib.cli.running import jobs_cause, pipelines_cause, run_triggered
 from pfslib.cli.session import TEXT, Command, Session, runs_jobs
 
@@ -111,13 +112,16 @@ def cancel_job(session: Session, job: str) -> None:
 
 @click.command(cls=Command)
 @click.argument("job", type=TEXT)
+@dry_run_option
 @click.pass_obj
-def delete_job(session: Session, job: str) -> None:
+def delete_job(session: Session, job: str, *, dry_run: bool) -> None:
     """Forget a job that is over; its output stays."""
     with session.open() as store:
-        deleted = store.delete_job(job)
+        deleted = store.delete_job(job, dry_run=dry_run)
         if session.as_json:
             print_documents([job_document(deleted)])
+        elif dry_run:
+            print_lines([f"would delete job {deleted.id}"])
 
 
 @click.command(cls=Command)

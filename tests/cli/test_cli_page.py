@@ -213,6 +213,7 @@ def use_pipelines_and_images(said, pfs) -> None:
     job = pfs("list-job", "--json").json_lines[0]["id"]
     said("cancel-job", job)
     said("rerun-job", job, "--no-run")
+    assert pfs("delete-job", job, "--dry-run").text == f"would delete job {job}\n"
     said("delete-job", job)
     said("delete-pipeline", "copy")
     Path("rootfs").mkdir()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 
+import click
+
 import pfslib
 from pfslib.cli.commands import ALIASES, COMMANDS
+from pfslib.cli.main import cli
 
 HANDLES = {"pfslib", "Store", "Repo", "Commit", "OpenCommit", "WorkingCopy"}
 
@@ -160,3 +163,11 @@ def test_every_verb_is_of_an_operation() -> None:
 
 def test_the_verbs_of_pachyderm_1_3_are_there() -> None:
     assert {*COMMANDS, *ALIASES} >= OF_PACHYDERM_1_3
+
+
+def test_all_that_destroys_can_be_tried_dry() -> None:
+    destroying = {name for name in COMMANDS if name.split("-")[0] in {"delete", "drop", "squash"}}
+    for name in {*destroying, "gc"}:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        assert "--dry-run" in {word for option in command.params for word in option.opts}, name
