@@ -70,8 +70,12 @@ def unknown_command(args: list[str]) -> str:
     nouns = [name.removeprefix(f"{verb}-") for name in COMMANDS if name.startswith(f"{verb}-")]
     if nouns and len(args) == 1:
         return f"{verb} what? One of: {', '.join(nouns)}"
+    words = "-".join(args[:2]).split("-")
+    swapped = "-".join(reversed(words))
+    if swapped in COMMANDS:
+        return f"there is no command {'-'.join(words)!r}; did you mean {swapped!r}?"
     for name in ("-".join(args[:2]), verb):
-        near = near_miss(name, COMMANDS)
+        near = near_miss(name, {**COMMANDS, **ALIASES})
         if near:
             return f"there is no command {name!r}; {near}"
     return f"there is no command {verb!r}"

@@ -92,8 +92,9 @@ def _set_errno(error: Exception) -> None:
 
 def near_miss(name: str, known: Iterable[str]) -> str:
     """A hint naming the nearest known name; empty when none is near."""
-    near = get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else ""
+    near = get_close_matches(name, list(known))
+    swapped = [other for other in near if sorted(other) == sorted(name)]  # the commonest mistake
+    return f"did you mean {(swapped or near)[0]!r}?" if near else ""
 
 
 # --- name another one ------------------------------------------------------------------------

@@ -69,6 +69,10 @@ def test_alone_it_shows_six_commands_and_an_example(call) -> None:
         (["list", "repoo"], "list-repo"),
         (["putfile", "projects"], "put-file"),
         (["mont"], "mount"),
+        (["stauts"], "status"),
+        (["dfif"], "diff"),
+        (["git-export"], "export-git"),
+        (["repo", "list"], "list-repo"),
     ],
 )
 def test_a_near_miss_is_told(words: list[str], near: str, call) -> None:
