@@ -26,7 +26,6 @@ COMMANDS = (
     "pfs create-pipeline -f words.json",
     "echo 'to be or not to be' | pfs put-file texts@master:/hamlet",
     "echo 'I have a dream' | pfs put-file texts@master:/king -m 'another one'",
-    "pfs run",
     "pfs list-file words@master:/",
     "pfs get-file words@master:/hamlet",
     "echo 'that is the question' | pfs put-file texts@master:/hamlet -a -m 'goes on' -c",
