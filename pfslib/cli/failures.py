@@ -52,7 +52,8 @@ def report(error: BaseException) -> int:
         complain(error.message, error.hint or _advice(error))
         return error.exit_code
     if isinstance(error, click.ClickException):
-        complain(error.format_message().removesuffix("."), *_usage(error))
+        message = error.format_message().replace("\n\t", " ")  # so click lists choices
+        complain(message.removesuffix("."), *_usage(error))
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         die_of_broken_pipe()

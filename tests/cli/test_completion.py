@@ -109,6 +109,11 @@ def test_trouble_is_kept_to_itself(filled: Path, tmp_path: Path, monkeypatch, ca
     assert capsys.readouterr() == ("dir\t\t\n", "")
 
 
+def test_without_a_shell_it_names_those_that_there_are(call) -> None:
+    result = call("completion")
+    assert (result.code, "Choose from: bash, zsh, fish\n" in result.stderr) == (2, True)
+
+
 def test_names_are_read_without_what_opens_a_store(filled: Path) -> None:
     """It is called whenever somebody presses a key."""
     heavy = {"pfslib.api.store", "pfslib.commits.refs", "pfslib.trees.edit", "docker", "tarfile"}
