@@ -105,6 +105,7 @@ class FlushVerbs:
 
     def _why_unable(self, job: Job) -> Exception | None:
         """Why a job is not run in the background; None if it is, or is still to be."""
-        if self._background is None or job.state != JobState.CREATED:
+        running = self._background
+        if running is None or not running.is_here or job.state != JobState.CREATED:
             return None
-        return self._background.unable.get((job.pipeline, job.version))
+        return running.unable.get((job.pipeline, job.version))

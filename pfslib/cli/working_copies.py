@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 import pfslib
-from pfslib.api.copy_origin import store_of_own
-from pfslib.api.working_copy import WorkingCopy
 from pfslib.cli.documents import commit_document
 from pfslib.cli.output import print_document, say, whisper
 from pfslib.cli.places import BRANCH, PATH, REPO, parse_place
@@ -19,6 +17,7 @@ from pfslib.cli.session import HOST_PATH, TEXT, Command, Session, Words, runs_jo
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
     from pfslib.api.store import Store
+    from pfslib.api.working_copy import WorkingCopy
 
 
 @click.command(cls=Command)
@@ -34,7 +33,7 @@ def commit(session: Session, directory: str, *, message: str, branch: str | None
     its branch since, nothing is: --branch then keeps the changes on a branch of their own.
     """
     with _open(session, Path(directory)) as store:
-        made = WorkingCopy(store, Path(directory)).commit(message, branch=branch)
+        made = _copy(store, Path(directory)).commit(message, branch=branch)
         if made is None:
             say("pfs: nothing has changed, so no commit was made")
         _conclude(session, store, made)
@@ -52,7 +51,7 @@ def make(session: Session, words: Words, directory: Path, *, new: bool) -> None:
 def end(session: Session, directory: Path, *, discard: bool) -> None:
     """Commit a working copy and remove its files, for `pfs unmount`."""
     with _open(session, directory) as store:
-        copy = WorkingCopy(store, directory)
+        copy = _copy(store, directory)
         if discard:
             copy.discard()
         else:
@@ -70,4 +69,12 @@ def _conclude(session: Session, store: Store, made: Commit | None) -> None:
 
 def _open(session: Session, directory: Path) -> Store:
     """The store that is meant; without a word on it, that of one's own working copy."""
+    from pfslib.api.copy_origin import store_of_own
+
     return session.open() if session.store else pfslib.open(store_of_own(directory))
+
+
+def _copy(store: Store, directory: Path) -> WorkingCopy:
+    from pfslib.api.working_copy import WorkingCopy  # with the trees, which no help needs
+
+    return WorkingCopy(store, directory)
