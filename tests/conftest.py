@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, settings
 import pfslib
 
 os.environ["XDG_CONFIG_HOME"] = os.devnull  # nobody's own settings
+
+# A shell that starts something in the background has it ignore Ctrl-C, and its children as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "pfslib",
