@@ -84,12 +84,14 @@ def commit(store: pfslib.Store, host: Path, repo: str = "data") -> str:
 
 
 @pytest.fixture(scope="session")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where private mounts are made, too, so that leaks can be told from other people's mounts."""
-    with pytest.MonkeyPatch.context() as patch:
-        base = tmp_path_factory.mktemp("base")
-        patch.setattr(tempfile, "tempdir", str(base))
-        yield base
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("base")
+
+
+@pytest.fixture(autouse=True)
+def _private_mounts_in_base(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that leaks can be told from other people's mounts."""
+    monkeypatch.setattr(tempfile, "tempdir", str(base))
 
 
 @pytest.fixture(scope="session")
@@ -115,9 +117,10 @@ def binding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="session", params=["kernel", "fusepy", "mfusepy"])
-def mounted(source: Source, request: pytest.FixtureRequest) -> Iterator[Path]:
+def mounted(source: Source, base: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """One mount of the commit for all tests that only read, by either binding."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(base))
         use_binding(request.param, patch)
         made = mount(source.store, source.view, None, fsname="shared", label="data@123")
     with made as path:

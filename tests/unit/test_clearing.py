@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -45,15 +47,17 @@ def test_an_ordinary_user_is_not_stopped_by_permissions() -> None:
         if os.geteuid() == 0:
             os.chown(place, NOBODY, NOBODY)
             os.chown(top, NOBODY, NOBODY)
-        child = os.fork()
-        if child == 0:
-            if os.geteuid() == 0:
-                os.setuid(NOBODY)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
-            try:
-                leave_behind(top)
-                clear_away(top)
-            finally:
-                os._exit(top.exists())
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
+        subprocess.run([sys.executable, __file__, top], check=True)
+        assert not top.exists()
+
+
+def _as_nobody(top: Path) -> None:
+    if os.geteuid() == 0:
+        os.setuid(NOBODY)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    leave_behind(top)
+    clear_away(top)
+
+
+if __name__ == "__main__":  # in a process of its own: that of the tests stays who it is
+    _as_nobody(Path(sys.argv[1]))
