@@ -272,14 +272,16 @@ class PfsFileSystem(WritingVerbs):
         """
         if is_commit_id(at.ref):
             return True
-        with suppress(BranchNotFoundError):
-            self._store.repo(at.repo).list_commit(at.ref)  # lists none of them yet
-            return False
         try:
             self._store.commit(at.branch)
-        except CommitOpenError:
-            return True  # by the beginning of its id
+        except CommitOpenError as error:
+            # By the beginning of its id; else it is the first of a branch, which another makes.
+            return error.commit.startswith(at.ref)
         except NotFoundError:
+            return False
+        # Asked last: a branch that was made meanwhile is a branch.
+        with suppress(BranchNotFoundError):
+            self._store.repo(at.repo).list_commit(at.ref)  # lists none of them yet
             return False
         return True
 

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
@@ -233,6 +234,23 @@ def test_threads_that_share_it_each_make_their_own_commits(fs, store):
         list(threads.map(write, range(4)))
     assert commits(store) == 20
     assert len(fs.find("scratch@master")) == 60
+
+
+def test_the_first_commit_of_a_branch_by_another_is_waited_for(fs, store):
+    begun = threading.Event()
+
+    def make_the_first() -> None:
+        with store.repo("scratch").commit("master") as commit:
+            commit.put_file("/a", b"a")
+            begun.set()
+            time.sleep(0.2)
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(make_the_first)
+        assert begun.wait(10)
+        fs.pipe("scratch@master/b", b"b")
+        first.result()
+    assert commits(store) == 2
 
 
 # --- refs ------------------------------------------------------------------------------------
