@@ -7,15 +7,15 @@ removed only while it is what the commit holds. So a change that comes too late 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pfslib.api.copy_origin import ASIDE, CLAIM, MARKER, PROBE
+from pfslib.kv.directory_lock import locked
 from pfslib.model.errors import (
     AlreadyExistsError,
     BusyError,
@@ -41,23 +41,14 @@ def alone(path: Path) -> Iterator[None]:
     Raises:
         BusyError: There is one.
     """
-    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with ExitStack() as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.enter_context(locked(path))
         except BlockingIOError:
             raise BusyError(
                 f"{path} is being committed or unmounted", hint="wait until that is done"
             ) from None
-        except OSError:  # a file system without such locks
-            yield
-            return
-        try:
-            yield
-        finally:
-            fcntl.flock(lock, fcntl.LOCK_UN)  # a child forked meanwhile may have a copy of it
-    finally:
-        os.close(lock)
+        yield
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from pfslib.cli.output import Document, show_list, show_made
 from pfslib.cli.session import TEXT, Command, Session
 from pfslib.cli.whole_files import written_whole
 from pfslib.cli.wording import printable
+from pfslib.kv.directory_lock import locked
 from pfslib.kv.preferences import (
     SETTINGS,
     Value,
@@ -116,19 +116,8 @@ def _change(name: str, value: str | None) -> None:
     """
     file = config_file(os.environ)
     file.parent.mkdir(parents=True, exist_ok=True)
-    with _alone_in(file.parent):
+    with locked(file.parent, wait_s=math.inf):
         _rewrite(file, name, value)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Let nobody else in who is going to change a file of the folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _rewrite(file: Path, name: str, value: str | None) -> None:

@@ -7,19 +7,14 @@ one. So whoever finds anything mounted locks the directory above first.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
 
+from pfslib.kv.directory_lock import locked
 from pfslib.model.errors import MountError
 from pfslib.mounts.checks import check_mountpoint, refuse
 from pfslib.mounts.mountinfo import find_mount
-
-_PAUSE_S: Final = 0.01
 
 
 @contextmanager
@@ -39,44 +34,21 @@ def claim(given: Path, timeout_s: float) -> Iterator[Path]:
     with ExitStack() as locks:
         found = find_mount(given)
         if found is not None:
-            locks.enter_context(_locked(found.path.parent, timeout_s))
+            _enter(locks, found.path.parent, timeout_s)
         path = check_mountpoint(given)
-        locks.enter_context(_locked(path, timeout_s))
+        _enter(locks, path, timeout_s)
         found = find_mount(path)
         if found is not None:
             raise refuse(found)
         yield path
 
 
-@contextmanager
-def _locked(directory: Path, timeout_s: float) -> Iterator[None]:
+def _enter(locks: ExitStack, directory: Path, timeout_s: float) -> None:
     try:
-        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        locks.enter_context(locked(directory, timeout_s))
+    except BlockingIOError:
+        message = f"somebody else is mounting at {directory}, or has it locked"
+        hint = f"`fuser -v {directory}` shows who uses it"
+        raise MountError(message, hint=hint) from None
     except OSError:  # the directory above may not be for this user to look into
-        yield
         return
-    try:
-        _take(lock, directory, timeout_s)
-        try:
-            yield
-        finally:
-            fcntl.flock(lock, fcntl.LOCK_UN)  # a child forked meanwhile may have a copy of it
-    finally:
-        os.close(lock)
-
-
-def _take(lock: int, directory: Path, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                message = f"somebody else is mounting at {directory}, or has it locked"
-                hint = f"`fuser -v {directory}` shows who uses it"
-                raise MountError(message, hint=hint) from None
-            time.sleep(_PAUSE_S)
-        except OSError:  # a file system without such locks
-            return
-        else:
-            return
