@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
+import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pfslib
 from pfslib.testing.inventory import assert_clean, assert_exact
-
-Start = Callable[..., subprocess.Popen[str]]
 
 KILLS = int(os.environ.get("PFS_KILLS", "200"))
 SEED = int(os.environ.get("PFS_SEED", "1"))
@@ -115,29 +114,31 @@ while True:
 
 
 @pytest.mark.slow
-def test_what_was_finished_outlives_every_kill(tmp_path: Path, start: Start) -> None:
+def test_what_was_finished_outlives_every_kill(tmp_path: Path, forks: Any) -> None:
     path, log = tmp_path / "store", tmp_path / "log"
     log.touch()
     with pfslib.init(path) as store:
         store.create_repo("kept")
     chance = random.Random(SEED)
-    workers: list[subprocess.Popen[str]] = []
+    workers: list[int] = []
+
+    def kill(worker: int) -> None:
+        os.kill(worker, signal.SIGKILL)
+        code, output = forks.wait(worker)
+        assert code == -signal.SIGKILL, output
+
     checked = 0
-    for kill in range(KILLS):
+    for number in range(KILLS):
         while len(workers) < AT_ONCE:
-            workers.append(start(WORKER, path, log, SEED * 1_000_000 + kill * 10 + len(workers)))
+            seed = SEED * 1_000_000 + number * 10 + len(workers)
+            workers.append(forks.start(WORKER, path, log, seed))
             wait_for_a_sign(log, workers[-1])
         time.sleep(chance.random() ** 2 * 0.3)
-        victim = workers.pop(chance.randrange(AT_ONCE))
-        assert victim.poll() is None, victim.communicate()
-        victim.kill()
-        victim.wait()
-        if kill % 20 == 19:
+        kill(workers.pop(chance.randrange(AT_ONCE)))
+        if number % 20 == 19:
             checked = check(path, log, checked)
     for worker in workers:
-        assert worker.poll() is None, worker.communicate()
-        worker.kill()
-        worker.wait()
+        kill(worker)
     said = Counter(line.split()[0] for line in log.read_text().splitlines())
     for word in ("finished", "parts", "again", "made", "deleted", "rewritten", "collected"):
         assert said[word] >= KILLS // 20, said
@@ -153,13 +154,13 @@ def test_what_was_finished_outlives_every_kill(tmp_path: Path, start: Start) -> 
     check_branches(path)
 
 
-def wait_for_a_sign(log: Path, worker: subprocess.Popen[str]) -> None:
-    sign = f"pid {worker.pid}\n"
+def wait_for_a_sign(log: Path, worker: int) -> None:
+    sign = f"pid {worker}\n"
     for _ in range(2000):
         if sign in log.read_text():
             return
         time.sleep(0.005)
-    raise AssertionError(worker.poll())
+    raise AssertionError(f"{worker} does not begin")
 
 
 def check(path: Path, log: Path, since: int) -> int:
