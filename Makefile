@@ -2,11 +2,13 @@
 # All paths are relative, so that the checkout may stand anywhere, in a path with spaces too.
 
 .DEFAULT_GOAL := help
+JOBS ?= 2
 .PHONY: help setup tools demo test lint docs picture bench clean
 
 help:
 	@echo 'make demo     tell the story of the post, step by step, in a temporary store'
 	@echo 'make test     lint, types, layers, then all tests; ARGS="-k chunks -x" goes to pytest'
+	@echo '              which runs two files at once, or as many as JOBS; JOBS=0 is one process'
 	@echo 'make lint     the first three of those'
 	@echo 'make docs     all pages and the reference as HTML, in build/docs; a broken link fails it'
 	@echo 'make picture  docs/session.svg, the picture of the README, from a session run now'
@@ -30,8 +32,10 @@ lint: tools
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+# A file stays with one process, as many share what is made once; in their order, for those whose few
+# tests are long would else come last.
 test: lint
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 docs: tools
 	.venv/bin/python docs/site/build.py build/docs

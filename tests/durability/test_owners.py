@@ -92,8 +92,9 @@ except PermissionError as error:
 def test_what_one_may_not_open_is_said_with_what_to_do(
     users: Path, name: str, start: Callable[..., subprocess.Popen[str]], tmp_path_factory
 ) -> None:
+    temporary = tmp_path_factory.getbasetemp().parents[1]  # of one process of several, or of all
     for above in users.parents:
-        if above.is_relative_to(tmp_path_factory.getbasetemp().parent):
+        if above.is_relative_to(temporary) and stat.S_IMODE(above.stat().st_mode) == 0o700:
             above.chmod(0o711)
     os.chown(users / name, 0, 0)
     (users / name).chmod(0o600)
