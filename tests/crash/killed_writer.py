@@ -13,6 +13,8 @@ from pathlib import Path
 import pfslib
 
 MIB = 1 << 20
+BLOCKS = 10
+"""Of 4 MiB, in a large put."""
 
 
 def noise(size: int, seed: str) -> bytes:
@@ -51,7 +53,7 @@ def one_large_put(store: pfslib.Store) -> Iterator[None]:
     for number in range(1_000_000):
         commit = repo.start_commit(f"branch{number}")
         say("started", number, commit.id)
-        commit.put_file("/large", (noise(4 * MIB, f"{number} {n}") for n in range(20)))
+        commit.put_file("/large", (noise(4 * MIB, f"{number} {n}") for n in range(BLOCKS)))
         say("put", number, commit.id)
         commit.finish()
         say("finished", number, commit.id)

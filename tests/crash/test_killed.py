@@ -96,13 +96,13 @@ def check_commits(store: pfslib.Store, said: Said) -> None:
 
 @pytest.mark.slow
 def test_a_large_put_is_whole_or_not_there(tmp_path):
-    """Killed while 80 MiB are cut, compressed, written and published, 10 times."""
+    """Killed while 40 MiB are cut, compressed, written and published, 10 times."""
     source = random.Random(2)
     for turn in range(10):
         path = tmp_path / f"{turn}"
         with pfslib.init(path) as store:
             store.create_repo("repo")
-        said = kill_one("one_large_put", path, source.uniform(0.1, 1.2))
+        said = kill_one("one_large_put", path, source.uniform(0.05, 0.6))
         with pfslib.open(path) as store:
             for number, started in said.started.items():
                 check_large(store, number, started, said)
@@ -120,7 +120,7 @@ def check_large(store: pfslib.Store, number: int, started: str, said: Said) -> N
             commit = store.commit(f"repo@{started}")
     if number in said.put or commit.files:
         at = 0
-        for block in range(20):
+        for block in range(WRITER["BLOCKS"]):
             data = noise(4 << 20, f"{number} {block}")
             assert commit.get_file("/large", at, len(data)) == data
             at += len(data)
