@@ -15,6 +15,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -114,13 +115,13 @@ class Places:
     """A working directory, a namespace and a shell for each page."""
 
     def __init__(self, top: Path) -> None:
-        self._top = top
+        self.top = top
         self._shells: dict[Path, Shell] = {}
         self._namespaces: dict[Path, dict[str, object]] = {}
 
     def work(self, page: Path) -> Path:
         """A directory with the examples, as in a checkout."""
-        work = self._top / page.stem
+        work = self.top / page.stem
         if not work.exists():
             shutil.copytree(ROOT / "examples", work / "examples")
         return work
@@ -144,7 +145,7 @@ class Places:
         for shell in self._shells.values():
             shell.close()
         for mount in list_mounts():
-            if mount.path.is_relative_to(self._top):
+            if mount.path.is_relative_to(self.top):
                 unmount(mount.path, lazy=True)
 
     def _close_stores(self) -> None:
@@ -234,6 +235,7 @@ def test_python(
         request.getfixturevalue("image")
     code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
     monkeypatch.chdir(places.work(block.page))
+    monkeypatch.setattr(tempfile, "tempdir", str(places.top))  # run_here leaves what it made
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(code, places.namespace(block.page))
     expected = printed_by(block)
