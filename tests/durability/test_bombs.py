@@ -53,13 +53,13 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_an_error_at_once_and_takes_no_memory(name: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.monotonic()
+    began = time.process_time()
     if name == "two frames":
         assert decode(BOMBS[name]) == bytes(1000), "what follows is not looked at"
     else:
         with pytest.raises(pfslib.CorruptionError):
             decode(BOMBS[name])
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10  # KiB
 
 

@@ -141,7 +141,7 @@ def test_jobs_run_by_themselves_while_the_store_is_open(tmp_path: Path) -> None:
         store.create_pipeline(shell_spec("slow", "data", f"sleep {duration}"))
         assert wait_until(lambda: processes_with(duration) != [], seconds=20)
         began = time.monotonic()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     assert processes_with(duration) == []
     assert not [thread for thread in threading.enumerate() if thread.name == "pfs-autorun"]
     with pfslib.open(tmp_path / "s") as store:

@@ -72,7 +72,7 @@ def test_the_time_is_kept(store: Store) -> None:
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         store.wait("x@master", timeout_s=0.3)
-    assert 0.3 <= time.monotonic() - began < 3
+    assert 0.3 <= time.monotonic() - began < 10
 
 
 def test_what_can_never_be_is_refused_at_once(store: Store) -> None:
