@@ -41,7 +41,8 @@ def open(  # noqa: A001
         path: Its directory; None means PFS_STORE or, without that, the nearest ``.pfs`` of the
             working directory and those above it or, without any, what the user's file of settings
             says (``pfs config list`` tells where that is).
-        create: Make the store when nothing is there yet.
+        create: Make the store when nothing is there yet; where nothing says where, it is the
+            ``.pfs`` of the working directory.
         accept_loss: Go on with what can be read when the last commits are missing because the disk
             has lost them, or an older data file was put in place; without it that is an error.
         autorun: Run jobs as commits trigger them, and make clocks tick, by threads of this process
@@ -55,7 +56,7 @@ def open(  # noqa: A001
         StoreAccessError: It, or a file of it, is somebody else's.
         StateError: It is on a file system that is mounted read-only.
     """
-    directory = locate_store(path, os.environ)
+    directory = locate_store(path, os.environ, or_here=create)
     if create and not (directory.is_dir() and any(directory.iterdir())):
         with suppress(AlreadyExistsError):  # another process was faster: open its store
             create_store(directory, STORE_PARAMETERS)

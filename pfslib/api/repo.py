@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pfslib.api.commit import Commit
+from pfslib.api.data import Data
 from pfslib.api.history_verbs import HistoryVerbs
 from pfslib.api.info import OpenCommitInfo, RepoInfo
 from pfslib.api.keyed import Keyed
@@ -82,6 +83,38 @@ class Repo(HistoryVerbs, Keyed[Commit]):
         )
         started._editing.check_at_once = check_at_once  # noqa: SLF001 - handles of one api
         return started
+
+    def put_file(
+        self,
+        path: str,
+        data: Data,
+        *,
+        branch: str = "master",
+        message: str = "",
+        append: bool = False,
+    ) -> Commit:
+        """Write a file, or a directory of the host, in a commit of its own.
+
+        Args:
+            path: Where; see ``OpenCommit.put_file``.
+            data: The content, as there.
+            branch: The branch to commit to; made when there is none.
+            message: Why.
+            append: Add to what is there instead of replacing it.
+
+        Returns:
+            The commit; the head that the branch has already, if that says the same.
+
+        Raises:
+            BranchBusyError: The branch has an open commit.
+            OutputRepoError: The repo is a pipeline's output.
+            PfsError: As ``OpenCommit.put_file``; nothing is committed then.
+
+        Cost: that of a commit; put what belongs together in one, by `commit`.
+        """
+        with self.commit(branch, message=message) as started:
+            started.put_file(path, data, append=append)
+        return started.commit or self[branch]
 
     def start_commit(
         self, branch: str = "master", *, message: str = "", wait_s: float = 0.0

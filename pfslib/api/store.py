@@ -28,6 +28,7 @@ from pfslib.commits.refs import get_open, resolve, resolve_open
 from pfslib.commits.repos import (
     create_repo,
     delete_repo,
+    find_repo,
     get_repo,
     list_repos,
     plan_delete_repo,
@@ -129,20 +130,22 @@ class Store(
 
     # --- repos ---------------------------------------------------------------------------
 
-    def create_repo(self, name: str, *, description: str = "") -> Repo:
+    def create_repo(self, name: str, *, description: str = "", exist_ok: bool = False) -> Repo:
         """Make an empty repo.
 
         Args:
             name: Letters, digits, ``_``, ``.`` and ``-``; not like an id, not beginning with ``-``
                 or ``.``.
             description: For people.
+            exist_ok: Take the repo of that name, as it is, if there is one.
 
         Raises:
             InvalidNameError: Not a name for a repo.
             AlreadyExistsError: The name is taken.
         """
         with self.kv.write() as txn:
-            create_repo(txn, name, now_ns=time.time_ns(), description=description)
+            if not (exist_ok and find_repo(txn, name)):
+                create_repo(txn, name, now_ns=time.time_ns(), description=description)
         return Repo(self, name)
 
     def repo(self, name: str) -> Repo:

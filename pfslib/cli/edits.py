@@ -13,7 +13,7 @@ from pfslib.cli.output import print_documents, print_lines, say
 from pfslib.cli.places import COMMIT, PATH, REPO, Place, parse_place, take_place
 from pfslib.cli.progress import ProgressLine
 from pfslib.cli.removals import dry_run_option
-from pfslib.cli.session import HOST_PATH, Command, Session, Words, makes_commit, words
+from pfslib.cli.session import HOST_PATH, Command, Session, Words, creates, makes_commit, words
 from pfslib.cli.sources import Source, check_source, find_sources, why_left_out
 from pfslib.cli.targets import check_new, edit_commit, find_target
 from pfslib.cli.wording import counted, printable
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option("--skip-special", is_flag=True, help="Leave out devices, fifos and sockets.")
 @click.option("--reread", is_flag=True, help="Read files that look unchanged, too.")
+@creates
 @makes_commit
 @click.pass_obj
 def put_file(

@@ -17,7 +17,16 @@ from pfslib.cli.output import print_documents, print_lines, say, whisper
 from pfslib.cli.places import COMMIT, PATH, REPO, parse_place
 from pfslib.cli.resolving import find_readable
 from pfslib.cli.running import commit_cause, run_triggered
-from pfslib.cli.session import HOST_PATH, Command, Session, Words, makes_commit, runs_jobs, words
+from pfslib.cli.session import (
+    HOST_PATH,
+    Command,
+    Session,
+    Words,
+    creates,
+    makes_commit,
+    runs_jobs,
+    words,
+)
 from pfslib.cli.stdin import STDIN, standard_input
 from pfslib.cli.targets import edit_commit
 from pfslib.cli.whole_files import written_whole
@@ -49,6 +58,7 @@ _file_option = click.option(
 @words("REPO COMMIT|BRANCH [PATH]")
 @_file_option
 @click.option("--skip-special", is_flag=True, help="Leave out devices, fifos and sparse files.")
+@creates
 @makes_commit
 @click.pass_obj
 def import_archive(session: Session, words: Words, file: str, *, skip_special: bool) -> None:
@@ -172,6 +182,7 @@ def export_git(session: Session, repo: str, directory: str, branch: str) -> None
 @click.option("--records", type=click.IntRange(min=0), help="Records in a file; 1, without --size.")
 @click.option("--size", type=click.IntRange(min=0), default=0, help="Bytes of a full file.")
 @click.option("--header", type=click.IntRange(min=0), default=0, help="Records to repeat.")
+@creates
 @makes_commit
 @click.pass_obj
 def split_file(

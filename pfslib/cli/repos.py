@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("name", type=TEXT)
 @click.option("-d", "--description", type=TEXT, default="", help="What it is for.")
+@click.option("--exist-ok", is_flag=True, help="Take the one that is there, if there is one.")
 @click.pass_obj
-def create_repo(session: Session, name: str, description: str) -> None:
+def create_repo(session: Session, name: str, description: str, *, exist_ok: bool) -> None:
     """Make an empty repo."""
     with session.open() as store:
-        repo = store.create_repo(name, description=description)
+        repo = store.create_repo(name, description=description, exist_ok=exist_ok)
         show_made(session, repo.inspect(), repo_document)
 
 

@@ -12,7 +12,9 @@ import click
 
 import pfslib
 from pfslib.cli.logged import tell_what_is_logged
+from pfslib.cli.output import say
 from pfslib.kv.preferences import find_setting
+from pfslib.model.errors import StoreNotFoundError
 
 if TYPE_CHECKING:
     from pfslib import Store
@@ -32,6 +34,7 @@ class Session:
         store: Directory of the store, as given.
         as_json: Whether to print JSON.
         commit: Whether a commit is to be made for an edit.
+        create: Whether the store and the repo that an edit goes into are made if they are missing.
         message: Why a commit is made.
         wait_s: How long to wait for a branch that has an open commit.
         runner: Which runner jobs get.
@@ -43,6 +46,7 @@ class Session:
         self.store = store
         self.as_json = as_json
         self.commit = False
+        self.create = False
         self.message = ""
         self.wait_s = 0.0
         self.runner = "auto"
@@ -56,7 +60,14 @@ class Session:
             StoreNotFoundError: None is there.
         """
         tell_what_is_logged()
-        return pfslib.open(self.store)
+        try:
+            return pfslib.open(self.store)
+        except StoreNotFoundError:
+            if not self.create:
+                raise
+        store = pfslib.open(self.store, create=True)
+        say(f"pfs: made the store {store.path}")
+        return store
 
 
 class Text(click.ParamType[str]):
@@ -168,6 +179,17 @@ def makes_commit(function: FunctionT) -> FunctionT:
         help="Make a commit of it on the branch, which is made when there is none.",
     )
     return commit_option(message_option(wait_option(runs_jobs(function))))
+
+
+def creates(function: FunctionT) -> FunctionT:
+    """Give a command that puts data the option --create."""
+    return click.option(
+        "--create",
+        is_flag=True,
+        expose_value=False,
+        callback=_remember("create"),
+        help="Make the store and the repo, too, if they are not there yet.",
+    )(function)
 
 
 def message_option(function: FunctionT) -> FunctionT:

@@ -18,6 +18,7 @@ from pfslib.model.errors import (
     InvalidNameError,
     NotFoundError,
     OutputRepoError,
+    RepoNotFoundError,
     StateError,
 )
 from pfslib.model.names import check_name
@@ -33,7 +34,11 @@ _HINT = "-c makes a commit on the branch; `pfs start-commit {} {}` starts one th
 
 def edit_commit(session: Session, place: Place, edit: Callable[[Store, OpenCommit], None]) -> None:
     """Edit the open commit that is meant, or make one, with what follows from it."""
+    if session.create:
+        check_name("repo", place.repo)  # before a store is made for it
     with session.open() as store:
+        if session.create:
+            _make_repo(store, place)
         target = None if session.commit else find_target(store, place)
         if target is None:
             repo = store.repo(place.repo)
@@ -48,6 +53,15 @@ def edit_commit(session: Session, place: Place, edit: Callable[[Store, OpenCommi
             edit(store, target)
             if session.as_json:
                 print_document(commit_document(open_info(store, target.repo, target.id)))
+
+
+def _make_repo(store: Store, place: Place) -> None:
+    try:
+        store.repo(place.repo)
+    except RepoNotFoundError:
+        check_name("branch", place.commit)  # where nothing is, nothing else can be meant
+        store.create_repo(place.repo, exist_ok=True)
+        say(f"pfs: made the repo {place.repo}")
 
 
 def find_target(store: Store, place: Place) -> OpenCommit | None:

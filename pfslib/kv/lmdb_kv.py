@@ -241,8 +241,15 @@ def _close_abandoned() -> None:
 
 
 def open_directories() -> list[Path]:
-    """The stores that this process has open."""
-    return [kv.directory for kv in list(_registry.values())]
+    """The stores that this process has open, and that are still where they were opened."""
+    return [kv.directory for key, kv in list(_registry.items()) if _is_at(kv.directory, key)]
+
+
+def _is_at(directory: Path, key: tuple[int, int]) -> bool:
+    try:
+        return identity(directory) == key
+    except OSError:
+        return False
 
 
 def identity(directory: Path) -> tuple[int, int]:

@@ -31,10 +31,13 @@ DEFAULT_NAME = ".pfs"
 ENVIRONMENT_VARIABLE = "PFS_STORE"
 
 
-def locate_store(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Path:
+def locate_store(
+    path: str | os.PathLike[str] | None, environ: Mapping[str, str], *, or_here: bool = False
+) -> Path:
     """The store directory that is meant.
 
-    By an argument, else PFS_STORE, else the nearest `.pfs` upwards, else the user's settings.
+    By an argument, else PFS_STORE, else the nearest `.pfs` upwards, else the user's settings; or
+    else, for a store to be made, the `.pfs` of the working directory.
 
     Raises:
         StoreNotFoundError: None of them says it.
@@ -48,6 +51,8 @@ def locate_store(path: str | os.PathLike[str] | None, environ: Mapping[str, str]
         return nearest
     if default := find_setting("store", environ).value:
         return Path(default).expanduser()
+    if or_here:
+        return Path.cwd() / DEFAULT_NAME
     raise StoreNotFoundError(str(Path.cwd()), "and the directories above it hold no store")
 
 

@@ -75,6 +75,7 @@ VERB_OF = {
     "Repo.list_open": "list-commit",
     "Repo.list_tag": "list-tag",
     "Repo.move_branch": "move-branch",
+    "Repo.put_file": "put-file",
     "Repo.squash_commit": "squash-commit",
     "Repo.start_commit": "start-commit",
     "Repo.working_copy": "mount",

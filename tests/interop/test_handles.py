@@ -95,6 +95,8 @@ def test_a_new_store_in_the_place_of_a_deleted_one_is_another(tmp_path):
     with pfslib.init(tmp_path / "store") as other:
         other.create_repo("new")
         assert pickle.loads(pickled).repo("new").name == "new"
+        # Else a URL would not know which of the two it means.
+        assert open_directories().count(tmp_path / "store") == 1
     first.close()
 
 
