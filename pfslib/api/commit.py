@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from pfslib.api.diff_verbs import DiffVerbs
 from pfslib.api.info import FoundCommit
@@ -16,7 +16,7 @@ from pfslib.commits import provenance
 from pfslib.commits.find import find_changes
 from pfslib.commits.refs import find_commit
 from pfslib.commits.way_back import walk_back
-from pfslib.model.errors import CommitNotFoundError
+from pfslib.model.errors import CommitFinishedError, CommitNotFoundError
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.paths import split_path
 from pfslib.model.times import when
@@ -25,6 +25,8 @@ from pfslib.trees.damage import damage_of
 if TYPE_CHECKING:
     from pfslib.api.store import Store
     from pfslib.mounts.mounting import Mounted
+
+_GONE: Final = "it was deleted, or another store is now where its store was"
 
 
 class Commit(ReadVerbs, DiffVerbs):
@@ -61,6 +63,14 @@ class Commit(ReadVerbs, DiffVerbs):
         return hash(self.id)
 
     # --- what it is ----------------------------------------------------------------------
+
+    def _to_edit(self, path: str) -> NoReturn:
+        raise CommitFinishedError(
+            self.repo,
+            self.id,
+            hint=f'`with store["{self.repo}"].commit(BRANCH) as c:` begins one on top of a branch,'
+            f' and `c.put_file("{path}", …)` writes into it',
+        )
 
     @property
     def store_path(self) -> Path:
@@ -142,7 +152,7 @@ class Commit(ReadVerbs, DiffVerbs):
         """
         with self._store.kv.read() as txn:
             if find_commit(txn, self.id) is None:
-                raise CommitNotFoundError(self.repo, self.id, hint="it was deleted")
+                raise CommitNotFoundError(self.repo, self.id, hint=_GONE)
 
     def parent(self) -> Commit | None:
         """The commit it is on top of by now; None for the first.
@@ -156,7 +166,7 @@ class Commit(ReadVerbs, DiffVerbs):
                 return None
             parent = find_commit(txn, now.parent)
         if parent is None:
-            raise CommitNotFoundError(self.repo, now.parent, hint="it was deleted")
+            raise CommitNotFoundError(self.repo, now.parent, hint=_GONE)
         return Commit(self._store, parent)
 
     def history(self) -> Iterator[Commit]:

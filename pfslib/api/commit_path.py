@@ -6,158 +6,47 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal, Self, overload
 
 from pfslib.api.info import FileInfo
 from pfslib.api.pages import files_html
+from pfslib.api.path_parts import PathParts
 from pfslib.model.errors import (
+    AlreadyExistsError,
     InvalidInputError,
+    IsADirectoryInCommitError,
     NotADirectoryInCommitError,
     NotFoundError,
+    StillNeededError,
     WrongKindError,
 )
-from pfslib.model.paths import normal_path
 
 if TYPE_CHECKING:
-    from pfslib.api.read_verbs import ReadVerbs
+    from pfslib.api.open_commit import OpenCommit
 
 _MAGIC = re.compile(r"([\\{}])")
 _ANY_MAGIC = re.compile(r"([\\{}*?\[\]])")
 
 
-class CommitPath:
+class CommitPath(PathParts):
     """A path in a finished or open commit: ``commit / "data" / "a.csv"``.
 
-    Has what `pathlib.PurePosixPath` has to take it apart and what `pathlib.Path` has to read it.
-    Makes no promise that anything is there. Links are not followed. It is no `os.PathLike`: nothing
-    of the host has its name, so `open` and programs cannot find it; see `Commit.mount` for that.
+    Has what `pathlib.PurePosixPath` has to take it apart and what `pathlib.Path` has to read it; in
+    an open commit, to write it, too. Makes no promise that anything is there. Links are not
+    followed. It is no `os.PathLike`: nothing of the host has its name, so `open` and programs
+    cannot find it; see `Commit.mount` for that.
 
     Attributes:
         commit: The commit it is in.
     """
 
-    __slots__ = ("_pure", "commit")
-
-    def __init__(self, commit: ReadVerbs, path: str | PurePosixPath = "/") -> None:
-        self.commit = commit
-        self._pure = PurePosixPath(normal_path(path))
-
-    def __repr__(self) -> str:
-        return f"<CommitPath {self}>"
-
-    def __str__(self) -> str:
-        """As the command takes it: ``repo@id:/path``."""
-        return f"{self.commit.place}:{self._pure}"
+    __slots__ = ()
 
     def _repr_html_(self) -> str:
         rows = self.commit.list_file(self.path) if self.exists() else iter(())
         return files_html(str(self), rows)
-
-    def __reduce__(self) -> tuple[type[CommitPath], tuple[ReadVerbs, str]]:
-        return type(self), (self.commit, self.path)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, CommitPath):
-            return NotImplemented
-        return (self.commit.place, self._pure) == (other.commit.place, other._pure)
-
-    def __hash__(self) -> int:
-        return hash((self.commit.place, self._pure))
-
-    def __lt__(self, other: CommitPath) -> bool:
-        return (self.commit.place, self._pure) < (other.commit.place, other._pure)
-
-    # --- taking it apart -----------------------------------------------------------------
-
-    @property
-    def path(self) -> str:
-        """Absolute, in the commit; what the verbs of a commit take."""
-        return str(self._pure)
-
-    @property
-    def url(self) -> str:
-        """What programs that speak fsspec read it by; see ``Commit.url``."""
-        return self.commit.url(self.path)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The components, after a ``/``."""
-        return self._pure.parts
-
-    @property
-    def name(self) -> str:
-        """The last component; empty for the root."""
-        return self._pure.name
-
-    @property
-    def stem(self) -> str:
-        """The last component without its suffix."""
-        return self._pure.stem
-
-    @property
-    def suffix(self) -> str:
-        """The last component's suffix, with its dot."""
-        return self._pure.suffix
-
-    @property
-    def suffixes(self) -> list[str]:
-        """The last component's suffixes."""
-        return self._pure.suffixes
-
-    @property
-    def parent(self) -> CommitPath:
-        """The directory it is in; the root's is the root."""
-        return self._at(self._pure.parent)
-
-    @property
-    def parents(self) -> Sequence[CommitPath]:
-        """The directories above, nearest first."""
-        return [self._at(above) for above in self._pure.parents]
-
-    def __truediv__(self, below: str | PurePosixPath) -> CommitPath:
-        return self._at(self._pure / below)
-
-    def joinpath(self, *below: str | PurePosixPath) -> CommitPath:
-        """What is below this by one path after the other."""
-        return self._at(self._pure.joinpath(*below))
-
-    def with_name(self, name: str) -> CommitPath:
-        """The same, with another last component."""
-        return self._at(self._pure.with_name(name))
-
-    def with_stem(self, stem: str) -> CommitPath:
-        """The same, with another last component and its suffix."""
-        return self._at(self._pure.with_stem(stem))
-
-    def with_suffix(self, suffix: str) -> CommitPath:
-        """The same, with another suffix."""
-        return self._at(self._pure.with_suffix(suffix))
-
-    def as_posix(self) -> str:
-        """The same as `path`."""
-        return self.path
-
-    def is_absolute(self) -> bool:
-        """Whether it begins at the root of the commit: yes."""
-        return True
-
-    def relative_to(self, other: CommitPath | str | PurePosixPath) -> PurePosixPath:
-        """The path from a directory above to here.
-
-        Raises:
-            ValueError: It is not above.
-        """
-        return self._pure.relative_to(_pure_of(other))
-
-    def is_relative_to(self, other: CommitPath | str | PurePosixPath) -> bool:
-        """Whether the other is this or above it."""
-        return self._pure.is_relative_to(_pure_of(other))
-
-    def match(self, pattern: str) -> bool:
-        """Whether the last components match a pattern of as many."""
-        return self._pure.match(pattern)
 
     # --- what is there -------------------------------------------------------------------
 
@@ -290,6 +179,8 @@ class CommitPath:
         newline: str | None = None,
     ) -> io.BufferedReader | io.TextIOWrapper:
         """The file there, for reading, text unless asked otherwise; see ``Commit.open``."""
+        if set(mode) & set("wax+"):
+            self._open_commit()  # in a finished commit there is more to say than that of the mode
         if mode == "rb":
             return self.commit.open(self.path, mode)
         return self.commit.open(self.path, mode, encoding=encoding, errors=errors, newline=newline)
@@ -308,12 +199,120 @@ class CommitPath:
         with self.open("r", encoding=encoding, errors=errors) as file:
             return file.read()
 
-    def _at(self, pure: PurePosixPath) -> CommitPath:
-        return CommitPath(self.commit, pure)
+    # --- writing, in an open commit ------------------------------------------------------
 
+    def _open_commit(self) -> OpenCommit:
+        return self.commit._to_edit(self.path)  # noqa: SLF001 - handles of one api
 
-def _pure_of(path: CommitPath | str | PurePosixPath) -> PurePosixPath:
-    return PurePosixPath(path.path if isinstance(path, CommitPath) else path)
+    def write_bytes(self, data: bytes) -> int:
+        """Put a file here; the directories above it come with it. See ``OpenCommit.put_file``.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            CommitFinishedError: The commit is finished, as for all that follow.
+        """
+        self._open_commit().put_file(self.path, data)
+        return len(data)
+
+    def write_text(self, data: str, encoding: str | None = None, errors: str | None = None) -> int:
+        """The same, for text, UTF-8 unless said otherwise.
+
+        Args:
+            data: The text.
+            encoding: None means UTF-8.
+            errors: What to do with what the encoding cannot say; see `str.encode`.
+
+        Returns:
+            Its length in characters.
+        """
+        self.write_bytes(data.encode(encoding or "utf-8", errors or "strict"))
+        return len(data)
+
+    def touch(self, *, exist_ok: bool = True) -> None:
+        """Put an empty file here if nothing is here.
+
+        Args:
+            exist_ok: Whether anything may be here.
+
+        Raises:
+            AlreadyExistsError: Something is, and may not.
+        """
+        self._open_commit()
+        if not self.exists():
+            self.write_bytes(b"")
+        elif not exist_ok:
+            raise AlreadyExistsError(f"{self} exists")
+
+    def mkdir(self, *, parents: bool = False, exist_ok: bool = False) -> None:  # noqa: ARG002 - pathlib's
+        """See that a directory could be here: it comes with the first file that is put into it.
+
+        Args:
+            parents: Taken for pathlib's sake: those above come with it anyway.
+            exist_ok: Whether a directory may be here.
+
+        Raises:
+            AlreadyExistsError: Something is here, and may not.
+        """
+        self._open_commit()
+        if self.exists() and not (exist_ok and self.is_dir()):
+            raise AlreadyExistsError(f"{self} exists", hint="name another path, or say exist_ok")
+
+    def unlink(self, *, missing_ok: bool = False) -> None:
+        """Remove the file or link here.
+
+        Args:
+            missing_ok: Whether nothing may be here.
+
+        Raises:
+            IsADirectoryInCommitError: A directory is here; ``OpenCommit.delete_file`` removes it.
+            PathNotFoundError: Nothing is.
+        """
+        commit = self._open_commit()
+        if self.is_dir():
+            raise IsADirectoryInCommitError(self.path)
+        commit.delete_file(self.path, missing_ok=missing_ok)
+
+    def rmdir(self) -> None:
+        """Refuse, as pathlib does for a directory with something in it: there are no others.
+
+        Raises:
+            StillNeededError: A directory is here.
+            NotADirectoryInCommitError: A file is here.
+            PathNotFoundError: Nothing is here.
+        """
+        self._open_commit()
+        if self.info().kind != "dir":
+            raise NotADirectoryInCommitError(self.path)
+        raise StillNeededError(
+            f"{self} is not empty: a directory is there while something is in it",
+            hint="`delete_file` removes it with all that",
+        )
+
+    def rename(self, target: Self | str | PurePosixPath) -> Self:
+        """Have what is here somewhere else in this commit, in place of what is there.
+
+        Args:
+            target: Where; one that is relative is below the root.
+
+        Returns:
+            The new place.
+
+        Raises:
+            PathNotFoundError: Nothing is here.
+
+        Cost: O(1) in the content, of a whole directory, too.
+        """
+        commit = self._open_commit()
+        path = target.path if isinstance(target, CommitPath) else target
+        there = self.joinpath("/", path)
+        commit.copy_file(commit, self.path, there.path)
+        if there != self:
+            commit.delete_file(self.path)
+        return there
+
+    replace = rename
 
 
 def _store_glob(pattern: str) -> str:

@@ -106,7 +106,8 @@ def open_file(
     """
     if mode not in {"rb", "r", "rt"}:
         raise InvalidInputError(
-            f"mode {mode!r} is not for reading", hint='use "rb", or "r" for text'
+            f"mode {mode!r} is not for reading",
+            hint='use "rb", or "r" for text; `put_file` of an open commit writes',
         )
     if mode == "rb" and (encoding, errors, newline) != (None, None, None):
         raise InvalidInputError("binary mode takes no encoding, errors or newline", hint='use "r"')

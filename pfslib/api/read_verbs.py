@@ -29,6 +29,7 @@ from pfslib.trees.glob import glob_entries
 from pfslib.trees.tally import Progress
 
 if TYPE_CHECKING:
+    from pfslib.api.open_commit import OpenCommit
     from pfslib.api.store import Store
 
 
@@ -39,6 +40,14 @@ class ReadVerbs:
 
     def _tree(self) -> Tree:
         """What there is to read now."""
+        raise NotImplementedError
+
+    def _to_edit(self, path: str) -> OpenCommit:
+        """The open commit that this is, to write to a path.
+
+        Raises:
+            CommitFinishedError: It is a finished one.
+        """
         raise NotImplementedError
 
     @property

@@ -19,7 +19,8 @@
     │   ├── HeadMovedError · PathClashError · StillNeededError
     │   └── BranchBusyError                          wait, then retry        exit 11
     ├── StateError                                   use another object      exit 13, EROFS
-    │   └── CommitFinishedError · CommitOpenError · StoreClosedError · OutputRepoError
+    │   ├── CommitFinishedError  OSError
+    │   └── CommitOpenError · StoreClosedError · OutputRepoError
     ├── BusyError                TimeoutError        wait, then retry        exit 11, EAGAIN
     ├── StoreFullError           OSError             make room               exit 1,  ENOSPC
     ├── CorruptionError          OSError             stop; run fsck          exit 14, EIO
@@ -294,16 +295,17 @@ class WrongKindError(PfsError, OSError):
     exit_code = 12
     errno_code = errno.ENOTDIR
 
-    def __init__(self, path: str, problem: str) -> None:
+    def __init__(self, path: str, problem: str, *, hint: str = "") -> None:
         self.path = path
-        super().__init__(f"{path} {problem}")
+        super().__init__(f"{path} {problem}", hint=hint)
 
 
 class NotADirectoryInCommitError(WrongKindError, NotADirectoryError):
     """A directory was needed."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(path, "is not a directory")
+        hint = "name the file itself, or a directory; `pfs list-file` shows which is which"
+        super().__init__(path, "is not a directory", hint=hint)
 
 
 class IsADirectoryInCommitError(WrongKindError, IsADirectoryError):
@@ -312,7 +314,8 @@ class IsADirectoryInCommitError(WrongKindError, IsADirectoryError):
     errno_code = errno.EISDIR
 
     def __init__(self, path: str) -> None:
-        super().__init__(path, "is a directory")
+        hint = "name a file in it: `pfs list-file` shows them, `pfs export` writes them all"
+        super().__init__(path, "is a directory", hint=hint)
 
 
 # --- read again, then retry ------------------------------------------------------------------
@@ -371,7 +374,7 @@ class StateError(PfsError):
     errno_code = errno.EROFS
 
 
-class CommitFinishedError(StateError):
+class CommitFinishedError(StateError, OSError):
     """A write to a commit that has finished."""
 
     def __init__(self, repo: str, commit: str, *, hint: str = "") -> None:

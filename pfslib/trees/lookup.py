@@ -66,7 +66,10 @@ def get_entry(
             raise NotADirectoryInCommitError(join_path(parts[:depth]))
         child = find_child(txn, entry, name, cache)
         if child is None:
-            raise PathNotFoundError(join_path(parts), where)
+            above = join_path(parts[:depth])
+            raise PathNotFoundError(
+                join_path(parts), where, hint=f"`pfs list-file` shows what is in {above}"
+            )
         entry = child
     return entry
 

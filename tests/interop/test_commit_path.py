@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -164,3 +165,89 @@ def test_a_file_is_a_binary_file_as_python_has_them(commit):
         file.read()
     with (commit / "a.txt").open() as text:
         assert list(text) == ["a\n", "b\n"]
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def edit(top) -> None:
+    """What somebody does to a tree who knows pathlib."""
+    (top / "new").mkdir()
+    (top / "data").mkdir(parents=True, exist_ok=True)
+    assert (top / "new/f").write_text("é\n", encoding="utf-16") == 2
+    assert (top / "a.txt").write_bytes(b"other") == 5
+    (top / "new/empty").touch()
+    (top / "a.txt").touch()
+    (top / "data/b.csv").unlink()
+    (top / "data/b.csv").unlink(missing_ok=True)
+    (top / "other/e.csv").rename(top / "new/e.csv")
+    assert (top / "new/f").replace(top / "new/g") == top / "new/g"
+
+
+def test_an_open_commit_is_written_as_the_host_is(repo, commit, host):
+    with repo.commit() as open_commit:
+        edit(open_commit / "")
+    edit(host)
+    (host / "other").rmdir()  # which a commit does not keep
+    now = open_commit.commit / ""
+    assert [str(p.relative_to(now)) for p in everything(now)] == [
+        str(p.relative_to(host)) for p in everything(host)
+    ]
+    for path in everything(now):
+        if path.is_file():
+            assert path.read_bytes() == (host / path.relative_to(now)).read_bytes()
+
+
+def test_what_pathlib_refuses_is_refused(repo, commit, host):
+    with repo.commit() as open_commit:
+        for call, expected in {
+            lambda top: (top / "data").mkdir(): FileExistsError,
+            lambda top: (top / "a.txt").mkdir(exist_ok=True): FileExistsError,
+            lambda top: (top / "a.txt").touch(exist_ok=False): FileExistsError,
+            lambda top: (top / "missing").unlink(): FileNotFoundError,
+            lambda top: (top / "data").unlink(): IsADirectoryError,
+            lambda top: (top / "a.txt").rmdir(): NotADirectoryError,
+            lambda top: (top / "missing").rmdir(): FileNotFoundError,
+            lambda top: (top / "missing").rename(top / "x"): FileNotFoundError,
+        }.items():
+            for top in (host, open_commit / ""):
+                with pytest.raises(expected):
+                    call(top)
+        with pytest.raises(pfslib.StillNeededError, match="not empty"):
+            (open_commit / "data").rmdir()
+    assert open_commit.commit is None
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_text("x"),
+        lambda path: path.write_bytes(b"x"),
+        lambda path: path.open("w"),
+        lambda path: path.open("ab"),
+        lambda path: path.touch(),
+        lambda path: path.mkdir(exist_ok=True),
+        lambda path: path.unlink(),
+        lambda path: path.rmdir(),
+        lambda path: path.rename("/x"),
+        lambda path: path.replace("/x"),
+    ],
+)
+def test_a_finished_commit_says_how_to_write_on_top_of_it(write, commit):
+    with pytest.raises(OSError, match="already finished") as caught:
+        write(commit / "a.txt")
+    assert isinstance(caught.value, pfslib.CommitFinishedError)
+    assert caught.value.errno == errno.EROFS
+    assert "put_file" in caught.value.hint
+
+
+def test_what_is_not_as_needed_says_what_to_do_next(commit):
+    for read in (
+        lambda: commit.get_file("/data/missing"),
+        lambda: commit.get_file("/data"),
+        lambda: commit.get_file("/a.txt/below"),
+        lambda: commit.open("/a.txt", "w"),
+    ):
+        with pytest.raises(pfslib.PfsError) as caught:
+            read()
+        assert caught.value.hint
