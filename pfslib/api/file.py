@@ -38,6 +38,12 @@ class CommitFile(io.RawIOBase):
     def __repr__(self) -> str:
         return f"<CommitFile {self.name}>"
 
+    def __reduce__(self) -> tuple[type[CommitFile], tuple[Tree, Entry, str], int]:
+        return type(self), (self._tree, self._entry, self.name), self.tell()
+
+    def __setstate__(self, position: int) -> None:
+        self._position = position
+
     def readable(self) -> bool:
         """Whether it can be read: yes."""
         return True
@@ -89,6 +95,20 @@ class CommitFile(io.RawIOBase):
             raise ValueError(msg)
 
 
+class FileReader(io.BufferedReader):
+    """A file of a commit, with a buffer; goes to other processes with its position."""
+
+    def __init__(self, raw: CommitFile, buffer: int = BUFFER_SIZE) -> None:
+        super().__init__(raw, buffer)
+        self._buffer = buffer
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.raw, self._buffer), self.tell()
+
+    def __setstate__(self, position: int) -> None:
+        self.seek(position)
+
+
 def open_file(
     tree: Tree,
     entry: Entry,
@@ -111,7 +131,7 @@ def open_file(
         )
     if mode == "rb" and (encoding, errors, newline) != (None, None, None):
         raise InvalidInputError("binary mode takes no encoding, errors or newline", hint='use "r"')
-    buffered: io.BufferedReader = io.BufferedReader(CommitFile(tree, entry, path), BUFFER_SIZE)
+    buffered = FileReader(CommitFile(tree, entry, path))
     if mode == "rb":
         return buffered
     return io.TextIOWrapper(buffered, encoding or "utf-8", errors, newline)

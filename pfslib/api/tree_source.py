@@ -5,6 +5,7 @@ What a mount server opens: none of the modules for commits, pipelines and mounts
 
 from __future__ import annotations
 
+import copyreg
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from pfslib.kv.handle import KVHandle
 from pfslib.kv.lmdb_kv import LmdbKV, identity
 from pfslib.kv.protocol import KV, Hold
 from pfslib.kv.store_dir import check_store
+from pfslib.model.nodes import Entry
 from pfslib.trees.nodestore import TreeCache
 
 STORE_PARAMETERS: Final = {"hash": HASH_NAME, **PARAMETERS}
@@ -111,6 +113,31 @@ class TreeSource:
         pin.add(roots)
         self._pins.append(pin)
         return pin
+
+
+def _reduce_tree(tree: Tree) -> tuple[Callable[..., Tree], tuple[object, ...]]:
+    """What is pickled of a tree is the path of its store, and the entry of its root."""
+    handle = tree._kv  # noqa: SLF001 - a tree cannot know who opens stores
+    assert isinstance(handle, KVHandle)
+    held = tree._hold is not None  # noqa: SLF001
+    return _reopen_tree, (str(handle.path), tree.root, tree.where, tree._check_there, held)  # noqa: SLF001
+
+
+def _reopen_tree(
+    path: str,
+    root: Entry,
+    where: str,
+    check_there: Callable[[], None] | None,
+    held: bool,  # noqa: FBT001
+) -> Tree:
+    source = TreeSource._reopen(path)  # noqa: SLF001 - of this module
+    hold = source.kv.hold() if held else None
+    if hold is not None:
+        hold.add([root.node])
+    return Tree(source.kv, root, source.cache, where=where, check_there=check_there, hold=hold)
+
+
+copyreg.pickle(Tree, _reduce_tree)
 
 
 def open_trees(path: str | os.PathLike[str]) -> TreeSource:

@@ -9,9 +9,10 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Never, Self, SupportsIndex
 
-from pfslib.api.file import CommitFile
+from pfslib.api.file import CommitFile, FileReader
+from pfslib.model.errors import StateError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -26,7 +27,7 @@ _TOLD_TO: Final = {
 """Ends of blocks that close files, and which variable there says whether the block raised."""
 
 
-class PfsReader(io.BufferedReader):
+class PfsReader(FileReader):
     """A file of a commit, for reading; what it reads does not change, whatever is committed.
 
     Attributes:
@@ -41,6 +42,9 @@ class PfsReader(io.BufferedReader):
         self.size = raw.size
         self.details = details
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.raw, self.path, self.details, self._buffer), self.tell()
+
     def info(self) -> dict[str, Any]:
         """What ``fs.info`` says of it."""
         return self.details
@@ -48,6 +52,12 @@ class PfsReader(io.BufferedReader):
 
 class _Discarded(io.IOBase):
     """A file whose block discards it when it raises, instead of putting a part of it."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Never:
+        raise StateError(
+            "a file that is being written is not pickled",
+            hint="close it, and open it for reading elsewhere",
+        )
 
     def discard(self) -> None:
         """Throw away what was written. Idempotent."""

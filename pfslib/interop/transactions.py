@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import Never, SupportsIndex
 
 from fsspec.transaction import Transaction
 
 from pfslib.api.commit import Commit
 from pfslib.interop.batches import Batch
+from pfslib.model.errors import StateError
 
 
 class PfsTransaction(Transaction):  # type: ignore[misc] # fsspec has no types
@@ -27,6 +29,12 @@ class PfsTransaction(Transaction):  # type: ignore[misc] # fsspec has no types
         super().__init__(None)
         self.batch = batch
         self._shared = shared
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Never:
+        raise StateError(
+            "a transaction belongs to its process, and is not pickled",
+            hint="`start_commit` makes a commit that several processes can write to",
+        )
 
     @property
     def message(self) -> str:

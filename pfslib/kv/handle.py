@@ -15,6 +15,9 @@ class KVHandle:
     """A KV that can be closed by itself: what was made with it ends, and nothing of the others'.
 
     Closed, too, when nothing refers to it any more.
+
+    Attributes:
+        path: Where it is.
     """
 
     def __init__(self, kv: KV, path: Path, *, abandon: Callable[[], None]) -> None:
@@ -22,12 +25,12 @@ class KVHandle:
 
         Args:
             kv: The backend.
-            path: Where it is, for errors.
+            path: Where it is.
             abandon: Closes it when this is forgotten instead of closed; a finalizer, so it may be
                 called in the middle of anything.
         """
         self._kv: KV | None = kv
-        self._path = path
+        self.path = path
         self._forgotten = weakref.finalize(self, abandon)
         self._forgotten.atexit = False  # the end of the process closes everything
 
@@ -70,5 +73,5 @@ class KVHandle:
     def _open(self) -> KV:
         kv = self._kv
         if kv is None:
-            raise StoreClosedError(str(self._path))
+            raise StoreClosedError(str(self.path))
         return kv

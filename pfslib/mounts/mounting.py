@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Never, SupportsIndex
 
-from pfslib.model.errors import MountError
+from pfslib.model.errors import MountError, StateError
 from pfslib.mounts.checks import check_machine
 from pfslib.mounts.mount_zygote import prepare
 from pfslib.mounts.mountinfo import KernelMount, MountState, find_mount, kernel_mounts, state_of
@@ -113,6 +113,12 @@ class Mounted:
         self._maker = os.getpid()
         self._lock = Lock()
         self._gone = False
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Never:
+        raise StateError(
+            f"the mount at {self.path} belongs to its process, and is not pickled",
+            hint="pickle its path: the directory is there for every process",
+        )
 
     def unmount(self) -> None:
         """Unmount; if files are still open, out of sight at once and for good when they close.

@@ -12,11 +12,14 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from enum import Enum
 
+import msgspec
 import pytest
 
 import pfslib
 from pfslib.api.tree_source import open_trees
+from pfslib.interop import filesystem, streams, transactions
 from pfslib.kv import lmdb_kv
 from pfslib.kv.lmdb_kv import open_directories
 from pfslib.testing.strategies import noise
@@ -108,6 +111,82 @@ def test_errors_of_another_process_arrive_whole(store):
         pool.submit(store.repo, "missing").result(60)
     assert caught.value.repo == "missing"
     assert caught.value.hint in caught.value.__notes__
+
+
+def public_handles() -> set[type]:
+    """The public classes that are more than records: what they refer to is a store's."""
+    found = {getattr(pfslib, name) for name in pfslib.__all__}
+    plain = (BaseException, msgspec.Struct, Enum, tuple)
+    for module in (filesystem, streams, transactions):
+        found |= {
+            kind
+            for kind in vars(module).values()
+            if getattr(kind, "__module__", "") == module.__name__
+        }
+    return {
+        kind
+        for kind in found
+        if isinstance(kind, type)
+        and not issubclass(kind, plain)
+        and not getattr(kind, "_is_protocol", False)
+        and not kind.__name__.startswith("_")
+    }
+
+
+@pytest.mark.mount
+def test_every_public_handle_is_pickled_or_says_why_not(store, repo, commit, fs, tmp_path):
+    """And reads the same afterwards."""
+    (tmp_path / "copy").mkdir()
+    lasting = repo.start_commit("other")
+    lasting.put_file("/g", b"new")
+    inside = fs.open("repo@master/dir/f", block_size=3)
+    inside.read(2)
+    with pfslib.open_catalog(store.path) as catalog, open_trees(store.path) as trees:
+        pickled = {
+            store: lambda it: it.list_repo(),
+            repo: lambda it: it.inspect(),
+            commit: lambda it: it.get_file("/dir/f"),
+            lasting: lambda it: it.get_file("/g"),
+            commit / "dir": lambda it: [path.read_bytes() for path in it.iterdir()],
+            commit.tree: lambda it: (it.find("/dir/f"), it.where),
+            trees: lambda it: it.tree(commit.record.root.node).root,
+            catalog: lambda it: it.repos(),
+            repo.working_copy(tmp_path / "copy"): lambda it: it.origin,
+            fs: lambda it: it.cat("repo@master/dir/f"),
+            inside: lambda it: (it.path, it.info(), it.tell(), it.read()),
+        }
+        for handle, look in pickled.items():
+            copy = same(handle)
+            assert copy is not handle
+            assert look(copy) == look(handle), handle
+    mounted, transaction = commit.mount(), fs.transaction
+    with (
+        mounted,
+        fs.open("scratch@master/f", "wb") as writer,
+        fs.open("scratch@master/g", "w") as text,
+        fs.open("scratch@master/h", "wb", compression="gzip") as packed,
+    ):
+        refused = [mounted, writer, text, packed, transaction]
+        for handle in refused:
+            with pytest.raises(pfslib.StateError, match="is not pickled") as caught:
+                pickle.dumps(handle)
+            assert caught.value.hint
+    shown = {type(handle) for handle in [*pickled, *refused]}
+    assert shown == public_handles(), public_handles() ^ shown
+
+
+def test_a_file_goes_elsewhere_with_its_position(commit):
+    file = commit.open("/dir/f", "rb")
+    file.read(3)
+    assert same(file).read() == file.read()
+
+
+def test_a_tree_of_a_deleted_commit_is_no_damage(store, repo, commit):
+    pickled = pickle.dumps(commit.tree)
+    repo.drop_commit(commit.id)
+    store.gc()
+    with pytest.raises(pfslib.CommitNotFoundError):
+        pickle.loads(pickled).find("/dir/f")
 
 
 # --- out of sight ----------------------------------------------------------------------------
