@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pfslib.commits.finish import finish, fold, fold_batches
 from pfslib.commits.forsaken import leave_block
+from pfslib.commits.open_commits import find_open
 from pfslib.commits.refs import find_commit
-from pfslib.commits.staging import discard, find_open, stage, staged, staged_end
+from pfslib.commits.staging import discard, stage, staged, staged_end
 from pfslib.kv.protocol import KV, Hold, ReadTxn
 from pfslib.model.errors import (
     BusyError,

@@ -9,8 +9,8 @@ import msgspec
 
 from pfslib.commits.branches import list_branches
 from pfslib.commits.forsaken import is_forsaken
+from pfslib.commits.open_commits import list_open
 from pfslib.commits.refs import get_commit
-from pfslib.commits.staging import list_open
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.history import Repo
 from pfslib.model.nodes import Entry, Kind

@@ -17,9 +17,10 @@ from pfslib.api.pages import commits_html, repo_html
 from pfslib.api.waiting import rounds
 from pfslib.commits.branches import find_branch, get_branch
 from pfslib.commits.forsaken import is_in_block
+from pfslib.commits.open_commits import find_open_on
 from pfslib.commits.refs import find_commit, get_commit, list_commit_ids
 from pfslib.commits.repos import get_repo
-from pfslib.commits.staging import find_open_on, start
+from pfslib.commits.staging import start
 from pfslib.commits.way_back import list_back, walk_back
 from pfslib.kv.process import this_process
 from pfslib.kv.short_reads import ShortReads

@@ -30,8 +30,9 @@ complete -F _pfs_completion pfs
 
 _ZSH: Final = r"""#compdef pfs
 _pfs() {
-    local kind text help
-    local -a typed=("${(@Q)words[2,CURRENT]}") whole whole_shown begun
+    local kind text help last="$PREFIX"
+    [[ -n $compstate[quote] ]] || last="${(Q)PREFIX}"
+    local -a typed=("${(@Q)words[2,CURRENT-1]}" "$last") whole whole_shown begun
     while IFS=$'\t' read -r kind text help; do
         case $kind in
             word) whole+=("$text"); whole_shown+=("$text${help:+  -- $help}") ;;
@@ -52,7 +53,10 @@ fi
 
 _FISH: Final = r"""
 function __pfs_complete
-    set -l typed (commandline -ct)
+    set -l raw (commandline -ct)
+    set -l typed (for end in '' \' \"
+        string unescape -- "$raw$end"; and break
+    end)
     set -l before (commandline -opc)
     set -l answer (command $before[1] complete-words words $before[2..] "$typed" 2>/dev/null)
     for line in $answer

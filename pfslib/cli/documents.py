@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 import pfslib
 from pfslib.cli.states import job_state, pipeline_state
 from pfslib.model.paths import to_text
@@ -161,7 +159,7 @@ def exported_document(directory: Path, done: Exported) -> Document:
 
 def removal_document(removal: Removal, *, dry_run: bool) -> Document:
     """What went, or would go."""
-    return {"dry_run": dry_run, **msgspec.to_builtins(removal)}
+    return {"dry_run": dry_run, **_fields(removal)}
 
 
 def fsck_document(report: FsckReport) -> Document:
@@ -170,15 +168,14 @@ def fsck_document(report: FsckReport) -> Document:
         "clean": report.clean,
         "read_data": report.read_data,
         "seconds": report.seconds,
-        "checked": msgspec.to_builtins(report.checked),
-        "problems": msgspec.to_builtins(report.problems),
+        "checked": _fields(report.checked),
+        "problems": _fields(report.problems),
     }
 
 
 def figures_document(figures: GcReport | StoreStats) -> Document:
     """What gc did, or what a store holds: every field has its unit in its name."""
-    document: Document = msgspec.to_builtins(figures)
-    return document
+    return _fields(figures)
 
 
 def pipeline_document(pipeline: Pipeline) -> Document:
@@ -286,3 +283,10 @@ def _time(time: datetime) -> str:
 
 def _time_ns(time_ns: int) -> str | None:
     return _time(when(time_ns)) if time_ns else None
+
+
+def _fields(record: object) -> Document:
+    import msgspec  # completion imports this module with most commands, and shows no records
+
+    fields: Document = msgspec.to_builtins(record)
+    return fields

@@ -12,7 +12,6 @@ import click
 
 import pfslib
 from pfslib.cli.logged import tell_what_is_logged
-from pfslib.cli.output import say
 from pfslib.kv.preferences import find_setting
 from pfslib.model.errors import StoreNotFoundError
 
@@ -66,7 +65,7 @@ class Session:
             if not self.create:
                 raise
         store = pfslib.open(self.store, create=True)
-        say(f"pfs: made the store {store.path}")
+        click.echo(f"pfs: made the store {store.path}", err=True)
         return store
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pfslib.model.work import Job, JobState, Pipeline
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # completion imports this with most commands, and specs with it would take 10 ms
+    from pfslib.model.work import Job, Pipeline
 
 
 def job_state(job: Job) -> str:
     """`pending`, `running`, `success`, `failure`, `killed` or `unrunnable`."""
-    return "pending" if job.state == JobState.CREATED else str(job.state)
+    return "pending" if job.state == "created" else str(job.state)
 
 
 def datum_counts(job: Job) -> str:

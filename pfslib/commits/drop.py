@@ -12,9 +12,10 @@ import msgspec
 
 from pfslib.commits.branches import advance, delete_branch, list_branches
 from pfslib.commits.forsaken import is_forsaken
+from pfslib.commits.open_commits import list_open
 from pfslib.commits.refs import get_commit
 from pfslib.commits.seal import sealed
-from pfslib.commits.staging import free_branch, list_open
+from pfslib.commits.staging import free_branch
 from pfslib.commits.tags import list_tags
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import ID_SIZE, Table, id_key, name_prefix, number_key

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfslib.commits.branches import find_branch, list_branches
+from pfslib.commits.open_commits import find_open, find_open_on, list_open
 from pfslib.commits.seal import sealed
-from pfslib.commits.staging import find_open, find_open_on, list_open
 from pfslib.commits.tags import find_tag
 from pfslib.kv.protocol import ReadTxn
 from pfslib.kv.tables import Table, id_key, name_prefix, number_key

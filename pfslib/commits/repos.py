@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pfslib.commits.branches import delete_branch, list_branches
+from pfslib.commits.open_commits import list_open
 from pfslib.commits.provenance import subvenance_repos
-from pfslib.commits.staging import discard, list_open
+from pfslib.commits.staging import discard
 from pfslib.commits.tags import delete_tag, list_tags
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import Table, name_key, name_prefix

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
 from pfslib.commits.branches import find_branch
 from pfslib.commits.forsaken import is_forsaken
+from pfslib.commits.open_commits import find_open, find_open_on
 from pfslib.commits.tags import check_no_tag
 from pfslib.kv.protocol import ReadTxn, WriteTxn
 from pfslib.kv.tables import ID_SIZE, Table, id_key, name_key, number_key
@@ -98,12 +99,6 @@ def put_open(txn: WriteTxn, open_commit: OpenCommit) -> None:
     txn.put(Table.OPEN, id_key(open_commit.id), pack(open_commit))
 
 
-def find_open(txn: ReadTxn, commit_id: str) -> OpenCommit | None:
-    """An open commit by its full id; None when there is none."""
-    value = txn.get(Table.OPEN, id_key(commit_id))
-    return unpack(OpenCommit, value) if value is not None else None
-
-
 def get_open(txn: ReadTxn, repo: str, commit_id: str) -> OpenCommit:
     """An open commit by its full id.
 
@@ -114,20 +109,6 @@ def get_open(txn: ReadTxn, repo: str, commit_id: str) -> OpenCommit:
     if found is None:
         raise CommitNotFoundError(repo, commit_id, hint="it is not open: finished or discarded")
     return found
-
-
-def find_open_on(txn: ReadTxn, repo: str, branch: str) -> OpenCommit | None:
-    """The open commit of a branch, if any."""
-    commit_id = txn.get(Table.OPEN_BRANCHES, name_key(repo, branch))
-    return find_open(txn, commit_id.hex()) if commit_id is not None else None
-
-
-def list_open(txn: ReadTxn, repo: str) -> Iterator[OpenCommit]:
-    """The open commits of a repo, by branch."""
-    for _, commit_id in txn.scan(Table.OPEN_BRANCHES, prefix=name_key(repo) + b"\0"):
-        found = find_open(txn, commit_id.hex())
-        if found is not None:
-            yield found
 
 
 def stage(txn: WriteTxn, open_commit: OpenCommit, edits: Iterable[Edit]) -> None:

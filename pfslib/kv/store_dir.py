@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,7 +129,7 @@ def create_store(path: Path, parameters: Mapping[str, object]) -> Path:
     if path.is_dir() and (path / FORMAT_FILE).exists():
         raise AlreadyExistsError(f"{path} holds a store already")
     fill_standard_streams()
-    marker = {"format": FORMAT_VERSION, "store": uuid.uuid4().hex, **parameters}
+    marker = {"format": FORMAT_VERSION, "store": os.urandom(16).hex(), **parameters}
     with _made_beside(path) as beside:
         create_environment(beside)
         write_durably(beside / FORMAT_FILE, json.dumps(marker, indent=1).encode() + b"\n")

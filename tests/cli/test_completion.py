@@ -6,6 +6,8 @@ import os
 import pty
 import re
 import select
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,41 +118,68 @@ def test_without_a_shell_it_names_those_that_there_are(call) -> None:
 
 def test_names_are_read_without_what_opens_a_store(filled: Path) -> None:
     """It is called whenever somebody presses a key."""
-    heavy = {"pfslib.api.store", "pfslib.commits.refs", "pfslib.trees.edit", "docker", "tarfile"}
-    script = (
-        "import sys; from pfslib.cli.completing import main\n"
-        "main(['words', 'get-file', 'data@m'])\n"
-        f"assert not {heavy} & sys.modules.keys(), {heavy} & sys.modules.keys()"
-    )
-    command = [sys.executable, "-c", script]
-    assert subprocess.check_output(command) == b"more\tdata@master\t\n"
+    heavy = {"pfslib.api.store", "pfslib.trees.edit", "pfslib.model.work", "docker", "tarfile"}
+    for typed, more in {"data@m": {"pfslib.commits.refs"}, "data@master:/dir/d": set()}.items():
+        script = (
+            "import sys; from pfslib.cli.completing import main\n"
+            f"main(['words', 'get-file', {typed!r}])\n"
+            f"print(*{heavy | more!r} & sys.modules.keys(), file=sys.stderr)"
+        )
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("more\tdata@master")
+        assert done.stderr == "\n"
 
 
-# --- bash ------------------------------------------------------------------------------------
+# --- real shells -----------------------------------------------------------------------------
+
+STARTS = {
+    "bash": (
+        ["bash", "--norc", "--noprofile", "-i"],
+        'show() { printf "<%s\\2" "$READLINE_LINE"; }; bind -x \'"\\C-g": show\'\n',
+    ),
+    "zsh": (
+        ["zsh", "-f", "-i"],
+        'show() { printf "<%s\\2" "$BUFFER"; }; zle -N show; bindkey "^G" show\n'
+        "autoload -U compinit; compinit -D -u; LISTMAX=0\n",
+    ),
+}
 
 
-class Bash:
-    """An interactive bash on a terminal, with `pfs` and its completion."""
+def need(shell: str) -> None:
+    """Skip without a shell; but not in CI, where `.ci/run` has installed it, if it could."""
+    installed = os.environ.get("CI") == "true" and os.geteuid() == 0
+    if shutil.which(shell) is None and not installed:
+        pytest.skip(f"no {shell}")
 
-    def __init__(self, folder: Path) -> None:
-        program = folder / "bin/pfs"
-        program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m pfslib.cli "$@"\n')
-        program.chmod(0o755)
+
+def environ_with_pfs(folder: Path) -> dict[str, str]:
+    """The environment of a shell that finds `pfs`, and nobody's own settings."""
+    program = folder / "bin/pfs"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m pfslib.cli "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "TERM": "dumb", "PS1": "", "HOME": str(folder)}
+
+
+class Shell:
+    """An interactive shell on a terminal, with `pfs` and its completion."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        command, setup = STARTS[name]
         self.terminal, theirs = pty.openpty()
-        environ = {
-            **os.environ,
-            "PATH": f"{program.parent}:{os.environ['PATH']}",
-            "TERM": "dumb",
-            "PS1": "",
-        }
-        command = ["bash", "--norc", "--noprofile", "-i"]
         self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environ_with_pfs(folder),
+            start_new_session=True,
         )
         os.close(theirs)
-        self.send('show() { printf "<%s\\2" "$READLINE_LINE"; }; bind -x \'"\\C-g": show\'\n')
-        self.send('eval "$(pfs completion bash)"; printf "%s" re; echo ady\n')
+        self.send(setup)
+        self.send(f'eval "$(pfs completion {name})"; printf "%s" re; echo ady\n')
         self.until(rb"ready")
 
     def complete(self, typed: str) -> str:
@@ -177,8 +206,9 @@ class Bash:
 
 
 @pytest.fixture
-def bash(filled: Path, tmp_path: Path) -> Iterator[Bash]:
-    shell = Bash(tmp_path)
+def shell(request: pytest.FixtureRequest, filled: Path, tmp_path: Path) -> Iterator[Shell]:
+    need(request.param)
+    shell = Shell(request.param, tmp_path)
     yield shell
     shell.close()
 
@@ -190,7 +220,8 @@ def test_a_name_that_would_not_come_through_is_not_offered(filled: Path, pfs, ca
     assert capsys.readouterr().out == "word\tdata@master:/one.txt\t\n"
 
 
-def test_a_real_bash(bash: Bash, pfs) -> None:
+@pytest.mark.parametrize("shell", ["bash"], indirect=True)
+def test_a_real_bash(shell: Shell, pfs) -> None:
     pfs("put-file", "data@master:/a b/it's $1", "--no-run", stdin=b"1")
     Path("local file").touch()
     for typed, line in [
@@ -211,4 +242,48 @@ def test_a_real_bash(bash: Bash, pfs) -> None:
         ("pfs get-file data@master:/o > loc", "pfs get-file data@master:/o > local\\ file "),
         ("pfs get-file 2>loc data@m", "pfs get-file 2>loc data@master"),
     ]:
-        assert bash.complete(typed) == line
+        assert shell.complete(typed) == line
+
+
+@pytest.mark.parametrize("shell", ["zsh"], indirect=True)
+def test_a_real_zsh(shell: Shell, pfs) -> None:
+    pfs("put-file", "data@master:/a b/it's $1", "--no-run", stdin=b"1")
+    Path("local file").touch()
+    for typed, line in [
+        ("pfs inspect pi", "pfs inspect pipeline "),
+        ("pfs get-file data@m", "pfs get-file data@master"),
+        ("pfs get-file data@master:/o", "pfs get-file data@master:/one.txt "),
+        ("pfs get-file data@master:/dir/a", "pfs get-file data@master:/dir/a\\ b.txt "),
+        ("pfs get-file data@master:/dir/d", "pfs get-file data@master:/dir/deep/"),
+        ("pfs put-file data@master:/x -f loc", "pfs put-file data@master:/x -f local\\ file "),
+        ("pfs backup root", "pfs backup rootfs/"),
+        ("pfs get-file data@master:/a\\ b/", "pfs get-file data@master:/a\\ b/it\\'s\\ \\$1 "),
+        ("pfs get-file 'data@master:/dir/a", "pfs get-file 'data@master:/dir/a b.txt' "),
+    ]:
+        assert shell.complete(typed) == line
+
+
+def test_a_real_fish(filled: Path, tmp_path: Path) -> None:
+    need("fish")
+    Path("local file").touch()
+    offered = {
+        "pfs inspect pi": ["pipeline\tShow one pipeline."],
+        "pfs get-file data@m": ["data@master"],
+        "pfs get-file data@master:/dir/": ["data@master:/dir/a b.txt", "data@master:/dir/deep/"],
+        "pfs get-file data@master:/dir/a\\ ": ["data@master:/dir/a b.txt"],
+        "pfs get-file 'data@master:/dir/a ": ["data@master:/dir/a b.txt"],
+        'pfs get-file "data@master:/dir/a ': ["data@master:/dir/a b.txt"],
+        "pfs put-file data@master:/x -f loc": ["local file"],
+        "pfs backup root": ["rootfs/\tDirectory"],
+    }
+    asked = "".join(f"complete -C {shlex.quote(line)}; echo ==\n" for line in offered)
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"pfs completion fish | source\n{asked}"],
+        env=environ_with_pfs(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    answers = [part.strip("\n").split("\n") for part in done.stdout.split("==\n")[:-1]]
+    assert dict(zip(offered, answers, strict=True)) == offered
