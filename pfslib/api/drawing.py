@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pfslib.display.graph import Edge, Graph, Node
 from pfslib.display.graph_svg import graph_svg
-from pfslib.display.graph_text import graph_mermaid, graph_tree
+from pfslib.display.graph_text import graph_dot, graph_mermaid, graph_tree
 from pfslib.model.work import Pipeline
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ class Drawing:
     Attributes:
         svg: The graph as SVG, which needs nothing else.
         mermaid: The graph in the language of mermaid, for Markdown.
+        dot: The graph in the language of graphviz.
         text: The graph as a tree.
     """
 
     def __init__(self, graph: Graph, title: str) -> None:
         self.svg = graph_svg(graph, title)
         self.mermaid = graph_mermaid(graph)
+        self.dot = graph_dot(graph)
         self.text = graph_tree(graph)
 
     def __str__(self) -> str:

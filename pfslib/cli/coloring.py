@@ -43,8 +43,8 @@ def is_wanted(choice: str) -> bool:
         return choice == "always"
     if os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
+    if forced := os.environ.get("FORCE_COLOR"):
+        return forced not in {"0", "false"}  # which elsewhere means to force the contrary
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 

@@ -226,14 +226,23 @@ def _reading(name: str) -> Iterator[io.BufferedReader]:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "mermaid", "svg"]),
+    type=click.Choice(["text", "mermaid", "dot", "svg"]),
     default="text",
     show_default=True,
-    help="A tree, the language of mermaid, or a picture.",
+    help="A tree, the language of mermaid or of graphviz, or a picture.",
 )
 @click.pass_obj
 def draw(session: Session, form: str) -> None:
     """Draw the graph of repos and pipelines."""
     with session.open() as store:
         drawing = store.draw()
-    print_lines([{"text": drawing.text, "mermaid": drawing.mermaid, "svg": drawing.svg}[form]])
+    drawn = {
+        "text": drawing.text,
+        "mermaid": drawing.mermaid,
+        "dot": drawing.dot,
+        "svg": drawing.svg,
+    }[form]
+    if drawn:
+        print_lines([drawn])
+    else:
+        say("pfs: there is nothing to draw: the store has no repos")

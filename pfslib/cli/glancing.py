@@ -10,10 +10,9 @@ import click
 import pfslib
 from pfslib.cli.documents import Document, commit_document, job_document, repo_document
 from pfslib.cli.names import name_of
-from pfslib.cli.output import print_document, print_lines
+from pfslib.cli.output import print_document, print_lines, table_lines
 from pfslib.cli.session import Command, Session
 from pfslib.cli.states import job_state, pipeline_state
-from pfslib.cli.tables import format_table
 from pfslib.cli.wording import ago, human_size, printable
 
 Table = tuple[Sequence[str], Iterable[Sequence[str]]]
@@ -40,10 +39,9 @@ def _lines(seen: pfslib.StoreStatus, now: datetime) -> Iterator[str]:
     used, size = human_size(seen.used_bytes), human_size(seen.file_bytes)
     yield f"store {printable(str(seen.path))}: {used} of the file's {size} are in use"
     for header, rows in _tables(seen, now):
-        lines = list(format_table(header, rows))
-        if len(lines) > 1:
+        if found := list(rows):
             yield ""
-            yield from lines
+            yield from table_lines(header, found)
 
 
 def _tables(seen: pfslib.StoreStatus, now: datetime) -> Iterator[Table]:

@@ -7,11 +7,12 @@ command runs that does.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -24,25 +25,25 @@ from pfslib.kv.store_files import fill_standard_streams
 
 PROGRAM = "pfs"
 
-_INTRODUCTION = """\
-pfs: git for data. Six commands to begin with:
-
-  pfs init                                    make a store, in .pfs of this directory
-  pfs create-repo REPO                        make a repo in it
-  pfs put-file REPO BRANCH PATH -f FILE -c    commit a file to a branch of the repo
-  pfs create-pipeline -f SPEC.json            keep a result up to date with what is committed
-  pfs list-job                                see what that ran, and where its output is
-  pfs get-file REPO COMMIT PATH               print a file of any commit, however old
-
+_BEGIN: Final = {
+    "pfs init": "make a store: .pfs, here",
+    "pfs create-repo REPO": "make a repo in it",
+    "pfs put-file REPO BRANCH PATH -f FILE -c": "commit a file to a branch",
+    "pfs create-pipeline -f SPEC.json": "keep a result up to date",
+    "pfs list-job": "see what that ran",
+    "pfs get-file REPO COMMIT PATH": "print a file of any commit",
+}
+_EXAMPLE: Final = """\
 For example:
 
   $ pfs init
-  $ pfs create-repo projects
-  $ echo docker/docker | pfs put-file projects master one.txt -c
-  $ pfs get-file projects master /one.txt
-  docker/docker
-
-`pfs --help` lists all commands, `pfs help COMMAND` explains one."""
+  $ pfs create-repo data
+  $ echo 1 | pfs put-file data@master:/x
+  $ pfs get-file data@master:/x
+  1
+"""
+_COLUMNS: Final = 72
+"""How wide the introduction is; a narrower terminal gets a narrower one."""
 
 
 @click.group(cls=CommandGroup, invoke_without_command=True, context_settings=CONTEXT_SETTINGS)
@@ -54,7 +55,17 @@ def cli(context: click.Context, store: str | None, *, as_json: bool) -> None:
     """Git for data: versioned files, mounts and pipelines, without a server."""
     context.obj = Session(store, as_json=as_json)
     if context.invoked_subcommand is None:
-        click.echo(_INTRODUCTION)
+        click.echo("\n".join(_introduction()))
+
+
+def _introduction() -> Iterator[str]:
+    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _COLUMNS
+    gap = "\n" if narrow else " "
+    yield f"pfs: git for data.{gap}Six commands to begin with:\n"
+    for command, what in _BEGIN.items():
+        yield f"{command}\n    {what}" if narrow else f"  {command:<43} {what}"
+    yield f"\n{_EXAMPLE}"
+    yield f"`pfs --help` lists all commands,{gap}`pfs help COMMAND` explains one."
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

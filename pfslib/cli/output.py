@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -34,7 +35,18 @@ def show_list(
     if session.as_json:
         print_documents(map(document, items))
         return
-    _print(format_table(header, map(cells, items), page))
+    _print(table_lines(header, map(cells, items), page))
+
+
+def table_lines(
+    header: Sequence[str], rows: Iterable[Sequence[str]], page: int | None = None
+) -> Iterator[str]:
+    """The lines of a table: as stable as scripts need it, or as narrow as a terminal is."""
+    if not sys.stdout.isatty():
+        return format_table(header, rows, page)
+    from pfslib.cli.fitted_tables import fit_table  # scripts have no terminal
+
+    return fit_table(header, rows, shutil.get_terminal_size().columns, page)
 
 
 def show_one(

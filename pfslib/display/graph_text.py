@@ -1,4 +1,4 @@
-"""A graph as text: a tree for the terminal, and the language of mermaid."""
+"""A graph as text: a tree for the terminal, and the languages of mermaid and graphviz."""
 
 from __future__ import annotations
 
@@ -55,3 +55,21 @@ def _quoted(text: str) -> str:
         char if char.isalnum() or char in " _-./,:=\n" else f"#{ord(char)};" for char in text
     )
     return '"' + safe.replace("\n", "<br/>") + '"'
+
+
+def graph_dot(graph: Graph) -> str:
+    """The graph in the language of graphviz: `… | dot -Tpng`."""
+    lines = ["digraph {", "  rankdir=LR", "  node [shape=box]"]
+    for key, node in graph.nodes.items():
+        text = f"{node.label}\n{node.below}".rstrip("\n")
+        style = ", style=rounded" if node.round else ""
+        lines.append(f"  {_dot_quoted(key)} [label={_dot_quoted(text)}{style}]")
+    for edge in graph.edges:
+        label = f" [label={_dot_quoted(edge.label)}]" if edge.label else ""
+        lines.append(f"  {_dot_quoted(edge.start)} -> {_dot_quoted(edge.end)}{label}")
+    return "\n".join([*lines, "}"])
+
+
+def _dot_quoted(text: str) -> str:
+    safe = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{safe}"'

@@ -95,6 +95,7 @@ def test_records_become_files(repo, pfs, call):
 def test_the_graph(repo, pfs):
     assert pfs("draw").text == "data  master\n"
     assert pfs("draw", "--format", "mermaid").text.startswith("flowchart")
+    assert pfs("draw", "--format", "dot").text.startswith("digraph")
     assert pfs("draw", "--format", "svg").text.startswith("<svg")
 
 

@@ -13,7 +13,7 @@ import pfslib
 from pfslib.api.listing import Listing
 from pfslib.display.graph import Edge, Graph, Node
 from pfslib.display.graph_svg import graph_svg
-from pfslib.display.graph_text import graph_mermaid, graph_tree
+from pfslib.display.graph_text import graph_dot, graph_mermaid, graph_tree
 from pfslib.display.html_table import ROWS_MAX, table_html
 from pfslib.interop.job_board import JobBoard
 from pfslib.testing.recording import RecordingKV
@@ -178,6 +178,7 @@ def test_a_store_is_drawn_three_ways(filled):
     assert len(list(svg.iter(f"{SVG}g"))) == 5
     assert drawing.mermaid.splitlines()[0] == "flowchart LR"
     assert drawing.mermaid.count("-->") == 4
+    assert drawing.dot.count(" -> ") == 4
     bundle = drawing._repr_mimebundle_()
     assert set(bundle) == {"image/svg+xml", "text/vnd.mermaid", "text/plain"}
     assert set(drawing._repr_mimebundle_(include=["text/plain"])) == {"text/plain"}
@@ -213,6 +214,21 @@ def test_boxes_do_not_overlap_and_edges_lead_on():
         apart_x = one[0] + one[2] <= other[0] or other[0] + other[2] <= one[0]
         apart_y = one[1] + one[3] <= other[1] or other[1] + other[3] <= one[1]
         assert apart_x or apart_y
+
+
+def test_the_language_of_graphviz():
+    graph = Graph(
+        [Node("a", 'say "a\\b"', "below"), Node("b", "b", round=True)], [Edge("a", "b", "/*")]
+    )
+    assert graph_dot(graph).splitlines() == [
+        "digraph {",
+        "  rankdir=LR",
+        "  node [shape=box]",
+        r"""  "a" [label="say \"a\\b\"\nbelow"]""",
+        '  "b" [label="b", style=rounded]',
+        '  "a" -> "b" [label="/*"]',
+        "}",
+    ]
 
 
 def test_circles_strangers_and_evil_labels_do_no_harm():
