@@ -273,6 +273,10 @@ class Editing:
         """Whether an edit that waits here puts a file at a path, whatever is there else."""
         return self._waiting().makes_file(path)
 
+    def waiting_file(self, path: Parts) -> Entry | None:
+        """The file that an edit puts which waits here; None if it is not known without folding."""
+        return self._waiting().file_put_at(path)
+
     def _waiting(self) -> Touched:
         """The paths of the edits that wait here."""
         self._touched.add(self._edits[self._noted :])

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from pfslib.api.commit import Commit
+from pfslib.api.copy_verbs import CopyVerbs
 from pfslib.api.data import SPECIAL_HINT, Data, Special, add_data
 from pfslib.api.delete_verbs import DeleteVerbs
 from pfslib.api.diff_verbs import DiffVerbs
@@ -41,7 +42,7 @@ OFFSET_MAX: Final = 1 << 44
 """The largest file that ext4 takes: a gap costs nothing here, but exporting it would."""
 
 
-class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
+class OpenCommit(ReadVerbs, DiffVerbs, CopyVerbs, DeleteVerbs):
     """A commit in the making; other readers see nothing of it.
 
     As a context manager it is published, all of it, when the block ends, and discarded when the
@@ -251,40 +252,6 @@ class OpenCommit(ReadVerbs, DiffVerbs, DeleteVerbs):
             content = add_data(self._editing.writer, data)
             entry = Entry(b"", kind, content.size, content.ref, clamped(moment), b"")
             self._editing.add([Edit(Op.PUT, parts, entry)])
-
-    def copy_file(self, source: Commit | OpenCommit, source_path: str, path: str) -> None:
-        """Take a file or directory over from a commit of the same store, by reference.
-
-        Args:
-            source: The commit to take it from; of an open one, or this, what was put so far.
-            source_path: What to take.
-            path: Where it goes, in this commit.
-
-        Raises:
-            InvalidInputError: The commit is in another store.
-            PathNotFoundError: Nothing is there.
-            CommitNotFoundError: The commit was deleted.
-
-        Cost: O(1) in the content, also for a whole directory.
-        """
-        self._editing.check()
-        if source.store_path != self._store.path:
-            raise InvalidInputError(
-                f"commit {source} is in another store, {source.store_path}",
-                hint="put what `source.stream_file(path)` gives",
-            )
-        parts = split_path(path)
-        if not parts:
-            raise InvalidPathError(path, "it is the root; copy what is in it")
-        tree = source.tree  # not within the turn: two commits may copy from each other
-        self._copy(tree.find(source_path), parts, source)
-
-    @one_at_a_time
-    def _copy(self, entry: Entry, at: Parts, source: Commit | OpenCommit) -> None:
-        self._editing.writer.keep(entry)
-        if isinstance(source, Commit):
-            source.check_there()
-        self._editing.add([Edit(Op.PUT, at, entry)])
 
     # --- end -----------------------------------------------------------------------------
 

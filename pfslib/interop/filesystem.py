@@ -92,6 +92,7 @@ class PfsFileSystem(WritingVerbs):
         self._identity = identity(self._path)
         self._opened = Store(self._path)
         self._transactions: list[Batch] = []
+        self._announced: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return make_instance, (type(self), (), {**self.storage_options, "store": str(self._path)})

@@ -30,7 +30,8 @@ def export_git(
     """Make each commit of a branch one of a git repository's branch of the same name.
 
     Files keep their modes, links are links. What came from git keeps its author and dates; the date
-    of another commit is when it was finished. Each message ends with a line ``pfs-commit: ID``; by
+    of another commit is when it was finished, its author ``pfslib``. The committer is whom git was
+    told to be (``user.name``, ``user.email``), or else ``pfslib``, too. Each message ends with a line ``pfs-commit: ID``; by
     that the next call goes on where this one ended. The new commits appear together or not at all.
 
     Args:
@@ -63,8 +64,16 @@ def export_git(
     new = _new_since(head and _exported(git, head, ref), wanted, ref)
     if new:
         _check_not_checked_out(git, ref)
-        _import(git, _stream(new, ref, head))
+        _import(git, _stream(new, ref, head, _committer(git)))
     return new
+
+
+def _committer(git: GitProgram) -> str:
+    """Whom git was told to be; nobody, if it would have to guess by the names of user and host."""
+    with suppress(InvalidInputError):
+        said = git.output("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+        return said.decode("utf-8", "replace").rpartition(">")[0] + ">"
+    return _NOBODY
 
 
 def _check_not_checked_out(git: GitProgram, ref: str) -> None:
@@ -141,7 +150,7 @@ def _feed(pipe: IO[bytes], stream: Iterator[bytes]) -> None:
         pass
 
 
-def _stream(commits: list[Commit], ref: str, head: str) -> Iterator[bytes]:
+def _stream(commits: list[Commit], ref: str, head: str, committer: str) -> Iterator[bytes]:
     """What fast-import reads."""
     yield f"feature done\nreset {ref}\n".encode()
     if head:
@@ -153,7 +162,7 @@ def _stream(commits: list[Commit], ref: str, head: str) -> Iterator[bytes]:
         moment = _date("git-date", commit.message) or f"{commit.finished.timestamp():.0f} +0000"
         written = _date("git-author-date", commit.message) or moment
         yield f"commit {ref}\nauthor {author} {written}\n".encode()
-        yield f"committer {_NOBODY} {moment}\ndata {len(message)}\n".encode() + message
+        yield f"committer {committer} {moment}\ndata {len(message)}\n".encode() + message
         yield from _changes(commit)
     yield b"done\n"
 

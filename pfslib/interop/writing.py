@@ -19,12 +19,16 @@ from pfslib.model.errors import (
     AlreadyExistsError,
     InvalidInputError,
     IsADirectoryInCommitError,
+    PathNotFoundError,
 )
 from pfslib.model.paths import normal_path
 
 
 class WritingVerbs(ReadingVerbs):
     """Writing to branches and open commits; see PfsFileSystem."""
+
+    _announced: set[str]
+    """Directories that were made, which are listed as empty until something is in them."""
 
     def _one_commit(self) -> AbstractContextManager[None]:
         """Make one commit of all writes of this thread in the block."""
@@ -145,6 +149,7 @@ class WritingVerbs(ReadingVerbs):
         with self._one_commit():
             gone: set[str] = set()
             found = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+            self._announced.difference_update(found)
             for each in sorted(
                 found, key=lambda each: each.count("/")
             ):  # what is above comes first
@@ -160,8 +165,18 @@ class WritingVerbs(ReadingVerbs):
 
     _rm = rm_file
 
-    def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:  # noqa: ANN401, FBT001, FBT002
-        """Nothing: a directory comes with the first file in it."""
+    def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:  # noqa: ANN401, ARG002, FBT001, FBT002
+        """Nothing: a directory comes with the first file in it; till then it is listed as empty."""
+        self._announced.add(self._strip_protocol(path))
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:  # noqa: ANN401, FBT001, FBT002
+        """What is in a directory; see `ReadingVerbs.ls`. DuckDB lists those it has made at once."""
+        try:
+            return super().ls(path, detail, **options)
+        except PathNotFoundError:
+            if self._strip_protocol(path) in self._announced:
+                return []
+            raise
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:  # noqa: FBT001, FBT002
         """Nothing, but an error if something is there.
@@ -171,6 +186,7 @@ class WritingVerbs(ReadingVerbs):
         """
         if self.exists(path) and not (exist_ok and self.isdir(path)):
             raise AlreadyExistsError(f"{self._strip_protocol(path)} exists already")
+        self.mkdir(path)
 
     def rmdir(self, path: str) -> None:
         """Nothing: a directory goes with the last file in it.
@@ -182,6 +198,7 @@ class WritingVerbs(ReadingVerbs):
             raise InvalidInputError(
                 f"{self._strip_protocol(path)} is not empty", hint="use rm(…, recursive=True)"
             )
+        self._announced.discard(self._strip_protocol(path))
 
 
 class _Plan:

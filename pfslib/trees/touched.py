@@ -45,6 +45,12 @@ class Touched:
         above = any(path[:depth] in self._at for depth in range(len(path)))
         return last.entry.is_file and not above
 
+    def file_put_at(self, path: Parts) -> Entry | None:
+        """The file that an edit puts at a path, if it is that whatever is there else."""
+        if not self.makes_file(path) or self._at[path].op != Op.PUT:
+            return None
+        return self._at[path].entry
+
 
 def check_fits(txn: ReadTxn, root: Entry, edit: Edit, cache: TreeCache) -> None:
     """Make sure that an edit can be applied to a tree.

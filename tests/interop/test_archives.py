@@ -17,6 +17,7 @@ from contextlib import suppress
 import pytest
 
 import pfslib
+from pfslib.api.editing import Editing
 from pfslib.interop.arriving import Imported
 from pfslib.interop.tar_stream import export_tar, import_tar
 from pfslib.interop.zip_file import export_zip, import_zip
@@ -422,3 +423,43 @@ def test_a_zip_whose_members_share_bytes_is_refused(repo):
         second = archive.getinfo("bomb")
         archive.filelist.append(second)
     assert "within another" in refused(repo, import_zip, out)
+
+
+def test_hard_links_cost_what_files_do(repo, monkeypatch):
+    """Each an edit that waits for the end; none has the others folded into the tree first."""
+    folds = []
+    monkeypatch.setattr(Editing, "fold", folds.append)
+    members = [
+        made
+        for number in range(20)
+        for made in (
+            member(f"f{number}", noise(3000, number)),
+            hard(f"l{number}", f"f{number}"),
+            hard(f"m{number}", f"l{number // 2}"),
+        )
+    ]
+    with repo.commit() as commit:
+        import_tar(commit, tar_of(*members))
+        assert folds == []
+        monkeypatch.undo()
+    for number in range(20):
+        assert commit.commit.get_file(f"/l{number}") == noise(3000, number)
+        assert commit.commit.get_file(f"/m{number}") == noise(3000, number // 2)
+
+
+@pytest.mark.parametrize("start", ["commit", "start_commit"])
+def test_a_commit_copies_what_it_has_just_got(start, repo):
+    open_commit = getattr(repo, start)()
+    open_commit.put_file("/a", noise(5000, 1))
+    open_commit.copy_file(open_commit, "/a", "/b")
+    open_commit.put_file("/a", b"!", append=True)
+    open_commit.copy_file(open_commit, "/a", "/dir/c")
+    open_commit.delete_file("/a")
+    for missing in ("/a", "/dir/x", "/b/x"):
+        with pytest.raises((pfslib.PathNotFoundError, pfslib.NotADirectoryInCommitError)):
+            open_commit.copy_file(open_commit, missing, "/d")
+    open_commit.copy_file(open_commit, "/dir", "/e")
+    made = open_commit.finish()
+    assert [file.path for file in made.walk() if file.kind == "file"] == ["/b", "/dir/c", "/e/c"]
+    assert made.get_file("/b") == noise(5000, 1)
+    assert made.get_file("/e/c") == noise(5000, 1) + b"!"

@@ -347,6 +347,23 @@ def test_what_git_takes_for_no_author_is_none(repo, tmp_path, author):
     assert out("show", "-s", "--format=%an <%ae> %s", "master") == "pfslib <pfslib> first line"
 
 
+def test_the_committer_is_whom_git_was_told_to_be(repo, tmp_path, monkeypatch):
+    settings = tmp_path / "gitconfig"
+    settings.write_text("")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    committers = []
+    for number, said in enumerate(("", "[user]\nname = Ada L\nemail = ada@example.org\n")):
+        settings.write_text(said)
+        repo.put_file("/a", str(number))
+        export_git(repo, tmp_path / "out")
+        shown = Bare(tmp_path / "out")("show", "-s", "--format=%cn <%ce>, %an", "master")
+        committers.append(shown.strip())
+    assert committers == ["pfslib <pfslib>, pfslib", "Ada L <ada@example.org>, pfslib"]
+
+
 def test_a_failed_export_leaves_no_report_behind(repo, tmp_path):
     with repo.commit("a..b") as commit:
         commit.put_file("/good", b"1")

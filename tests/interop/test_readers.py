@@ -124,6 +124,14 @@ def test_duckdb(place, fs, store):
             " except select * from 'pfs://scratch@out/few.parquet')"
         )
         assert con.execute(difference).fetchone() == (95,)
+        with fs.transaction as transaction:
+            con.execute(
+                "copy (select range as a, range % 3 as p from range(10))"
+                " to 'pfs://scratch@parts/all' (format parquet, partition_by (p))"
+            )
+        assert len(transaction.commits) == 1
+        found = "select count(*), sum(p) from 'pfs://scratch@parts/all/*/*.parquet'"
+        assert con.execute(found).fetchone() == (10, 9)
 
 
 def test_polars(place, out, fs):

@@ -148,7 +148,7 @@ def test_every_verb_says_that_a_commit_was_deleted(
     other = store.commit("data@master")
     with pytest.raises(CommitNotFoundError, match=f"commit {gone.id} not found") as raised:
         VERBS[verb](gone, other, tmp_path)
-    assert raised.value.hint == "it was deleted"
+    assert raised.value.hint.startswith("it was deleted")
 
 
 def test_a_difference_that_is_being_read_says_that_a_commit_was_deleted(
