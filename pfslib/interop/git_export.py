@@ -31,8 +31,9 @@ def export_git(
 
     Files keep their modes, links are links. What came from git keeps its author and dates; the date
     of another commit is when it was finished, its author ``pfslib``. The committer is whom git was
-    told to be (``user.name``, ``user.email``), or else ``pfslib``, too. Each message ends with a line ``pfs-commit: ID``; by
-    that the next call goes on where this one ended. The new commits appear together or not at all.
+    told to be (``user.name``, ``user.email``), or else ``pfslib``, too. Each message ends with a
+    line ``pfs-commit: ID``; by that the next call goes on where this one ended. The new commits
+    appear together or not at all.
 
     Args:
         repo: Whose commits.
