@@ -32,6 +32,7 @@ from pfslib.model.errors import (
     NotFoundError,
     PathNotFoundError,
     PfsError,
+    RepoNotFoundError,
     StateError,
     StoreNotFoundError,
 )
@@ -215,7 +216,11 @@ class PfsFileSystem(WritingVerbs):
         parents = inherited_batch(self._identity)
         # The parent may be waiting for this process.
         wait_s = 0.0 if parents is not None and parents.find(repo, branch) else self._wait_s
-        return store.repo(repo).commit(branch, wait_s=wait_s, check_at_once=True)
+        try:
+            found = store.repo(repo)
+        except RepoNotFoundError as error:
+            raise self._missing(Location(repo, branch, ""), error) from error
+        return found.commit(branch, wait_s=wait_s, check_at_once=True)
 
     def _batch(self) -> Batch | None:
         """What a write belongs to; None if it is a commit of its own."""

@@ -20,7 +20,8 @@
     │   └── BranchBusyError                          wait, then retry        exit 11
     ├── StateError                                   use another object      exit 13, EROFS
     │   ├── CommitFinishedError  OSError
-    │   └── CommitOpenError · StoreClosedError · OutputRepoError
+    │   ├── StoreClosedError     ValueError
+    │   └── CommitOpenError · OutputRepoError
     ├── BusyError                TimeoutError        wait, then retry        exit 11, EAGAIN
     ├── StoreFullError           OSError             make room               exit 1,  ENOSPC
     ├── CorruptionError          OSError             stop; run fsck          exit 14, EIO
@@ -396,8 +397,8 @@ class CommitOpenError(StateError):
         )
 
 
-class StoreClosedError(StateError):
-    """A handle was used after its store was closed."""
+class StoreClosedError(StateError, ValueError):
+    """A handle was used after its store was closed; a ValueError, as of a closed file."""
 
     def __init__(self, path: str) -> None:
         self.path = path

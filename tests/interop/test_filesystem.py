@@ -333,7 +333,7 @@ def test_what_is_not_there_is_file_not_found_with_a_hint(fs, store):
 
 def test_what_cannot_be_written_says_why(fs, store):
     fs.pipe("scratch@master/f", b"1")
-    with pytest.raises(pfslib.RepoNotFoundError):
+    with pytest.raises(pfslib.PathNotFoundError):
         fs.pipe("missing@master/f", b"1")
     with pytest.raises(ValueError, match="branch name"):
         fs.pipe("scratch@master^/f", b"1")
@@ -584,3 +584,9 @@ def test_chained_urls_and_mappers(fs, by_url):
     with pytest.raises(KeyError):
         mapper["f"]
     assert fs.ls("scratch@master/d", detail=False) == ["scratch@master/d/g"]
+
+
+def test_writing_to_a_repo_that_is_not_there_says_how_to_make_it(fs):
+    with pytest.raises(FileNotFoundError, match="repo scratsh not found") as caught:
+        fs.pipe("scratsh@master/f", b"1")
+    assert caught.value.hint == "did you mean 'scratch'?"

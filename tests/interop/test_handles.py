@@ -189,6 +189,15 @@ def test_a_tree_of_a_deleted_commit_is_no_damage(store, repo, commit):
         pickle.loads(pickled).find("/dir/f")
 
 
+def test_a_closed_store_is_said_as_a_closed_file_is(store, repo, commit):
+    store.close()
+    for use in (store.list_repo, repo.inspect, lambda: commit.get_file("/dir/f")):
+        with pytest.raises(ValueError, match="is closed") as caught:
+            use()
+        assert isinstance(caught.value, pfslib.StoreClosedError)
+        assert caught.value.hint
+
+
 # --- out of sight ----------------------------------------------------------------------------
 
 
