@@ -222,7 +222,7 @@ class CommitPath(PathParts):
         Args:
             data: The text.
             encoding: None means UTF-8.
-            errors: What to do with what the encoding cannot say; see `str.encode`.
+            errors: What to do with what the encoding cannot say; see ``str.encode``.
 
         Returns:
             Its length in characters.

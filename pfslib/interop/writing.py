@@ -170,7 +170,11 @@ class WritingVerbs(ReadingVerbs):
         self._announced.add(self._strip_protocol(path))
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:  # noqa: ANN401, FBT001, FBT002
-        """What is in a directory; see `ReadingVerbs.ls`. DuckDB lists those it has made at once."""
+        """What is in a directory, by name; in one that was made, nothing until something is put.
+
+        Raises:
+            PathNotFoundError: Nothing is there, or no such commit.
+        """
         try:
             return super().ls(path, detail, **options)
         except PathNotFoundError:

@@ -19,7 +19,7 @@ from pfslib.kv.layout import DATA_FILE
 from pfslib.kv.meta_pages import find_repairs, put_down_other, write_pages
 from pfslib.kv.presence import Presence, create_presence
 from pfslib.kv.readers_file import prepare_readers_file
-from pfslib.model.errors import CorruptionError
+from pfslib.model.errors import CorruptionError, StoreNotFoundError
 
 _log = logging.getLogger("pfslib")
 
@@ -151,8 +151,15 @@ class Guard:
         That is what a process sees whose LMDB lock file was taken away from under it.
 
         Raises:
+            StoreNotFoundError: The data file was deleted, so that nothing written would be kept.
             CorruptionError: It is not, or an I/O error has shut the gate.
         """
+        if os.fstat(self._anchor.data_fd).st_nlink == 0:
+            raise StoreNotFoundError(
+                str(self._directory),
+                "was deleted while it was open, and takes no writes any more",
+                hint="what was read can still be read: export what is needed before closing it",
+            )
         self.gate.check_open()
         anchored = self._anchor.read()
         stale = behind(self._directory, changes, anchored) if anchored is not None else None

@@ -103,6 +103,15 @@ def test_a_new_store_in_the_place_of_a_deleted_one_is_another(tmp_path):
     first.close()
 
 
+def test_nothing_is_written_to_a_store_that_was_deleted(tmp_path):
+    with pfslib.init(tmp_path / "gone") as store:
+        commit = store.create_repo("repo").put_file("/f", b"content")
+        shutil.rmtree(tmp_path / "gone")
+        with pytest.raises(pfslib.StoreNotFoundError, match="was deleted while it was open"):
+            store.repo("repo").put_file("/g", b"lost")
+        assert commit.get_file("/f") == b"content"
+
+
 def test_errors_of_another_process_arrive_whole(store):
     with (
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
