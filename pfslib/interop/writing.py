@@ -13,7 +13,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 from pfslib.api.data import Data
 from pfslib.api.open_commit import OpenCommit
-from pfslib.interop.locations import Location, parse_location
+from pfslib.interop.locations import PROTOCOL, Location, parse_location
 from pfslib.interop.reading import ReadingVerbs
 from pfslib.model.errors import (
     AlreadyExistsError,
@@ -28,7 +28,11 @@ class WritingVerbs(ReadingVerbs):
     """Writing to branches and open commits; see PfsFileSystem."""
 
     _announced: set[str]
-    """Directories that were made, which are listed as empty until something is in them."""
+    """URLs of directories that were made, which are listed as empty until something is in them.
+
+    So DuckDB wants it, which makes a directory, then lists it, both by URL. By path they are not
+    there: that is what fsspec's own tests demand where directories come with their first file.
+    """
 
     def _one_commit(self) -> AbstractContextManager[None]:
         """Make one commit of all writes of this thread in the block."""
@@ -149,7 +153,7 @@ class WritingVerbs(ReadingVerbs):
         with self._one_commit():
             gone: set[str] = set()
             found = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
-            self._announced.difference_update(found)
+            self._announced.difference_update(map(self.unstrip_protocol, found))
             for each in sorted(
                 found, key=lambda each: each.count("/")
             ):  # what is above comes first
@@ -166,11 +170,12 @@ class WritingVerbs(ReadingVerbs):
     _rm = rm_file
 
     def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:  # noqa: ANN401, ARG002, FBT001, FBT002
-        """Nothing: a directory comes with the first file in it; till then it is listed as empty."""
-        self._announced.add(self._strip_protocol(path))
+        """Nothing: a directory comes with the first file in it."""
+        if path.startswith(f"{PROTOCOL}://"):
+            self._announced.add(path)
 
     def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:  # noqa: ANN401, FBT001, FBT002
-        """What is in a directory, by name; in one that was made, nothing until something is put.
+        """What is in a directory, by name; in one that was made, both by URL, nothing at first.
 
         Raises:
             PathNotFoundError: Nothing is there, or no such commit.
@@ -178,7 +183,7 @@ class WritingVerbs(ReadingVerbs):
         try:
             return super().ls(path, detail, **options)
         except PathNotFoundError:
-            if self._strip_protocol(path) in self._announced:
+            if path in self._announced:
                 return []
             raise
 
@@ -190,7 +195,6 @@ class WritingVerbs(ReadingVerbs):
         """
         if self.exists(path) and not (exist_ok and self.isdir(path)):
             raise AlreadyExistsError(f"{self._strip_protocol(path)} exists already")
-        self.mkdir(path)
 
     def rmdir(self, path: str) -> None:
         """Nothing: a directory goes with the last file in it.
@@ -202,7 +206,7 @@ class WritingVerbs(ReadingVerbs):
             raise InvalidInputError(
                 f"{self._strip_protocol(path)} is not empty", hint="use rm(…, recursive=True)"
             )
-        self._announced.discard(self._strip_protocol(path))
+        self._announced.discard(path)
 
 
 class _Plan:
