@@ -77,7 +77,7 @@ class Reports:
         if self._log_fd != _STDERR:
             os.dup2(self._log_fd, _STDERR)
             os.close(self._log_fd)
-        faulthandler.enable(_STDERR)  # a store cut short kills whoever reads its map, by SIGBUS
+        faulthandler.enable(_STDERR)  # a store cut short in the middle of a read kills by SIGBUS
         self._log.setFormatter(logging.Formatter(f"pfs mount {self._name}: %(message)s"))
         logging.getLogger().addHandler(self._log)
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
+from pfslib.kv.data_length import DataLength
 from pfslib.kv.guard import Guard
 from pfslib.kv.inherited import keep_for_ever
 from pfslib.kv.lmdb_env import (
@@ -60,6 +61,8 @@ class OpenedStore:
         ):
             self.guard = Guard(directory, accept_loss=accept_loss)
             undo.callback(self.guard.close)
+            self._length = DataLength(directory)
+            undo.callback(self._length.close)
             while not self._open_environment(rescue=accept_loss):
                 self.env.close()
             undo.callback(self.env.close)
@@ -81,6 +84,7 @@ class OpenedStore:
             )
             # This first transaction also makes LMDB lock what `ReadersFile` locks once more.
             with self.env.begin() as txn:
+                self._length.begun(self.env, txn)
                 return self._check_state(txn, rescue=rescue)
         except BaseException:
             self.env.close()
@@ -98,8 +102,12 @@ class OpenedStore:
     def close(self) -> None:
         """Give everything back; waits for a write transaction of another thread."""
         self.is_open = False
-        self.env.close()
+        if self._readers.is_cut():
+            keep_for_ever(self.env)  # which would look into it
+        else:
+            self.env.close()
         self._readers.close()
+        self._length.close()
         self.guard.close()
 
     def is_alone(self) -> bool:
@@ -111,9 +119,26 @@ class OpenedStore:
         self.is_parents = True
         keep_for_ever(self.env)
         self._readers.abandon()
+        self._length.abandon()
         self.guard.abandon()
 
     def begin(self, *, write: bool = False) -> Transaction:
+        """Begin a transaction, of files that are as long as LMDB takes them to be.
+
+        Raises:
+            CorruptionError: They are not, and nothing can be read.
+        """
+        self._length.before()
+        self._readers.check_length()
+        txn = self._begin(write=write)
+        try:
+            self._length.begun(self.env, txn)
+        except BaseException:
+            self.abort(txn)
+            raise
+        return txn
+
+    def _begin(self, *, write: bool) -> Transaction:
         """Begin a transaction, also after what LMDB wants its caller to see to."""
         env = self.env
         try:

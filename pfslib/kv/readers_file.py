@@ -14,7 +14,8 @@ from typing import Final
 
 from pfslib.kv.layout import READERS_FILE
 from pfslib.kv.ofd import SHARED, try_lock, turn_into_shared, unlock
-from pfslib.kv.store_files import open_store_file
+from pfslib.kv.store_files import is_as_long_as, open_store_file
+from pfslib.model.errors import CorruptionError
 
 READERS_MAX: Final = 1024
 _FILE_SIZE: Final = 4096 + 64 * READERS_MAX
@@ -44,18 +45,38 @@ class ReadersFile:
 
     def __init__(self, directory: Path) -> None:
         """To be made when LMDB has the file open and has begun its first read transaction."""
+        self._directory = directory
         self._fd = os.open(directory / READERS_FILE, os.O_RDWR | os.O_CLOEXEC)
         try_lock(self._fd, SHARED, _IN_USE)
         # LMDB's own lock excludes any other, but asks only whether there is one at all.
         turn_into_shared(self._fd, os.getpid())
         try_lock(self._fd, SHARED, os.getpid())
 
+    def is_cut(self) -> bool:
+        """Whether somebody has cut it short: LMDB maps it, and would be ended by a signal.
+
+        Cost: half a µs.
+        """
+        return not is_as_long_as(self._fd, _FILE_SIZE) and self._fd >= 0
+
+    def check_length(self) -> None:
+        """See that nobody has cut it short.
+
+        Raises:
+            CorruptionError: Somebody has; it is made anew when nobody uses it any more.
+        """
+        if self.is_cut():
+            message = f"store {self._directory}: its lock file {READERS_FILE} was cut short"
+            hint = "end all programs that have the store open, mounts too; nothing is lost"
+            raise CorruptionError(message, hint=hint)
+
     def close(self) -> None:
         """Give the locks up, after LMDB has closed."""
+        fd, self._fd = self._fd, -1
         # By name: a process that was just forked may have a copy of the descriptor for a moment.
-        unlock(self._fd, _IN_USE)
-        unlock(self._fd, os.getpid())
-        os.close(self._fd)
+        unlock(fd, _IN_USE)
+        unlock(fd, os.getpid())
+        os.close(fd)
 
     def abandon(self) -> None:
         """In a forked child: leave the locks to the parent."""

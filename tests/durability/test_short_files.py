@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pfslib
-from pfslib.kv.layout import DATA_FILE
+from pfslib.kv.layout import DATA_FILE, READERS_FILE
 
 CUTS = 25
 
@@ -50,12 +50,15 @@ def test_cut_at_any_place_the_rest_is_read_or_refused(
 CUT_AND_READ = """
 import os, subprocess, sys
 from pathlib import Path
+import pfslib
 from pfslib.kv.layout import ANCHOR_FILE, DATA_FILE
 good, copy, cuts = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 READ_ALL = '''{read_all}'''
 data, anchor = (good / DATA_FILE).read_bytes(), (good / ANCHOR_FILE).read_bytes()
 lengths = [0, 1, 100, 4096, 5000, 8191, 8192, len(data) - 1, len(data) - 4096]
 lengths += [len(data) * n // cuts + n * 7 for n in range(1, cuts)]
+with pfslib.open(good) as store:  # imports what the children need
+    store.get_file("repo", "master", "/a")
 for length in lengths:
     (copy / DATA_FILE).write_bytes(data[:length])
     (copy / ANCHOR_FILE).write_bytes(anchor)
@@ -71,6 +74,62 @@ for length in lengths:
     if status:
         print(f"cut-at-{{length}}-status-{{status}}", flush=True)
 """
+
+
+CUT_UNDER_READERS = """
+import os, shutil, sys
+from pathlib import Path
+import pfslib
+good, file, *lengths = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
+NAMES = ["/a", "/d/b", "/d/c", "/number"]
+def read_all(path, length):
+    with pfslib.open(path) as store:
+        files = store.commit("repo@master")
+        wanted = [files.get_file(name) for name in NAMES]
+    with pfslib.open(path) as store:  # remembers nothing
+        files = store.commit("repo@master")
+        os.truncate(path / file, length)
+        for name, data in zip(NAMES, wanted):
+            try:
+                yield "right" if files.get_file(name) == data else "WRONG"
+            except pfslib.CorruptionError as error:
+                yield "refused" if "cut short" in str(error) else "noticed"
+with pfslib.open(good) as store:  # imports what the children need
+    store.get_file("repo", "master", "/a")
+for length in lengths:
+    copy = good.with_name(f"copy-{length}")
+    shutil.copytree(good, copy)
+    pid = os.fork()
+    if pid == 0:
+        print(length, *read_all(copy, length), flush=True)
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    if status:
+        print(length, "status", status, flush=True)
+"""
+
+
+def test_cut_while_it_is_open_the_rest_is_read_or_refused(
+    filled: Path, run: Callable[..., str]
+) -> None:
+    """By somebody else, under a reader that has it open: that would be ended by a signal."""
+    with pfslib.open(filled) as store, store.repo("repo").commit("master") as commit:
+        commit.put_file("/d/b", random.Random(1).randbytes(1 << 20))
+    size = (filled / DATA_FILE).stat().st_size
+    cuts = (0, 4096, 8191, 8192, 20_001, size // 2, size - 5000, size - 200_000, size)
+    said = [line.split() for line in run(CUT_UNDER_READERS, filled, DATA_FILE, *cuts).splitlines()]
+    seen = {int(length): set(words) for length, *words in said}
+    assert [seen[length] for length in (0, 4096, 8191, size)] == [{"refused"}] * 3 + [{"right"}]
+    assert set().union(*seen.values()) == {"right", "noticed", "refused"}, seen
+    assert {"right", "noticed"} in seen.values(), "what is not lost can be read"
+
+
+def test_the_lock_file_cut_while_it_is_open_is_refused(
+    filled: Path, run: Callable[..., str]
+) -> None:
+    assert set(run(CUT_UNDER_READERS, filled, READERS_FILE, 0).split()) == {"0", "refused"}
+    with pfslib.open(filled.with_name("copy-0")) as store:  # made anew when nobody has it open
+        assert store.get_file("repo", "master", "/a") == b"alpha\n"
 
 
 def test_a_file_that_is_legally_shorter_than_its_last_page_opens(filled: Path) -> None:

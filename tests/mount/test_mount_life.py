@@ -439,7 +439,7 @@ def test_server_killed_and_the_mount_point_mounted_again_without_cleaning(
 def test_the_owner_is_told_what_a_server_died_of(
     mount_source: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As of a store that was cut short under it."""
+    """As of a store that was cut short in the middle of a read."""
     made = mount_source()
     os.kill(made.pid, signal.SIGBUS)
     assert wait_until(lambda: not is_running(made.pid))
