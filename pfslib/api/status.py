@@ -18,7 +18,7 @@ from pfslib.commits.refs import find_commit, get_commit
 from pfslib.commits.repos import list_repos
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.work import Job, Pipeline
-from pfslib.mounts.mountinfo import kernel_mounts, state_of
+from pfslib.mounts.mountinfo import kernel_mounts, states_of
 from pfslib.pipelines import ledger
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def look_at(store: Store) -> StoreStatus:
             mounts=(),
         )
     # Asked outside the transaction, and of this store's alone, because a server may let us wait.
-    mounts = [MountStatus(path, mounted[path], str(state_of(path))) for path in ours]
+    states = zip(ours, states_of(ours), strict=True)
+    mounts = [MountStatus(path, mounted[path], str(state)) for path, state in states]
     copies = [
         MountStatus(path, f"pfs:{origin.shown}", "working copy")
         for path, origin in list_copies(store.path)

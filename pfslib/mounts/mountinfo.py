@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from threading import Thread
@@ -22,11 +23,27 @@ _ANSWER_S: Final = 2.0
 """A server that takes longer to say how large its mount is counts as hung."""
 
 _GONE: Final = frozenset({errno.ENOTCONN, errno.ECONNABORTED, errno.ENOENT})
-"""What the kernel answers for a server that has ended. Any other error is the server's answer."""
+"""What the kernel answers for a server that has ended."""
+
+_CLOSED: Final = frozenset({errno.EACCES, errno.EPERM})
+"""What it answers to whom it does not let near. Any other error is the server's answer."""
 
 _TABLE: Final = Path("/proc/thread-self/mountinfo")
 INPUTS: Final = "pfs-inputs:"
 """So begins the source of a mount that jobs have their inputs from, which is nobody else's."""
+
+# Of a mount that root has opened, since its user may not get there, nor start this Python.
+_AS_ITS_USER: Final = """\
+import errno, os, sys
+mount, user, group = map(int, sys.argv[1:])
+os.setgroups([])
+os.setresgid(group, group, group)
+os.setresuid(user, user, user)
+try:
+    print(0 if os.fstatvfs(mount).f_bsize else errno.EACCES)
+except OSError as error:
+    print(error.errno)
+"""
 
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 
@@ -43,11 +60,19 @@ class KernelMount(msgspec.Struct, frozen=True):
 
     file_system: str
     source: str
+    options: tuple[str, ...] = ()
+    """Of the file system, such as ``user_id=1000``."""
 
     @property
     def is_pfs(self) -> bool:
         """Whether it is one of ours."""
         return self.file_system == FILE_SYSTEM
+
+    def owner(self) -> tuple[str, str] | None:
+        """User and group id of who made it; None for what is no FUSE mount."""
+        options = dict(option.partition("=")[::2] for option in self.options)
+        found = options.get("user_id"), options.get("group_id")
+        return None if found[0] is None or found[1] is None else (found[0], found[1])
 
 
 class MountState(StrEnum):
@@ -58,6 +83,9 @@ class MountState(StrEnum):
     """It lives, but does not answer: it has been stopped, or the machine is busy."""
 
     DEAD = "dead"
+
+    UNKNOWN = "unknown"
+    """It is another user's, and closed to others: the kernel asks no server for them."""
 
 
 class MountRecord(msgspec.Struct, frozen=True):
@@ -71,7 +99,7 @@ class MountRecord(msgspec.Struct, frozen=True):
 
     @property
     def alive(self) -> bool:
-        """Whether it has a server, be that one that does not answer."""
+        """Whether it has a server, be that one that does not answer, as far as can be seen."""
         return self.state is not MountState.DEAD
 
 
@@ -85,10 +113,10 @@ def list_mounts() -> list[MountRecord]:
         for mount in kernel_mounts()
         if mount.is_pfs and not mount.source.startswith(INPUTS)
     }
-    asked = [(mount, _Question(path)) for path, mount in sorted(ours.items())]
-    deadline = time.monotonic() + _ANSWER_S
+    paths = sorted(ours)
     return [
-        MountRecord(mount.path, mount.source, question.wait(deadline)) for mount, question in asked
+        MountRecord(path, ours[path].source, state)
+        for path, state in zip(paths, states_of(paths), strict=True)
     ]
 
 
@@ -120,7 +148,14 @@ def _real_path(path: Path) -> Path:
 
 def state_of(path: Path) -> MountState:
     """How it is with the server of the mount at a path. Cost: if it is hung, two seconds."""
-    return _Question(path).wait(time.monotonic() + _ANSWER_S)
+    return states_of([path])[0]
+
+
+def states_of(paths: Sequence[Path]) -> list[MountState]:
+    """The same of several. Cost: two seconds together, however many are hung."""
+    asked = [_Question(path) for path in paths]
+    deadline = time.monotonic() + _ANSWER_S
+    return [question.wait(deadline) for question in asked]
 
 
 def is_alive(path: Path) -> bool:
@@ -131,7 +166,8 @@ def is_alive(path: Path) -> bool:
 class _Question:
     """Asks a server how large its mount is: the kernel has the answer to most others in memory.
 
-    It is asked in a thread, because nobody can take it back once a hung server has it.
+    It is asked in a thread, because nobody can take it back once a hung server has it. A stranger
+    is told by the kernel that all sizes are zero, dead or alive: root asks as the mount's user.
     """
 
     def __init__(self, path: Path) -> None:
@@ -142,16 +178,44 @@ class _Question:
 
     def _ask(self) -> None:
         try:
-            os.statvfs(self._path)
-        except OSError as error:  # also another user's mount: the kernel answers for the server
-            self._state = MountState.DEAD if error.errno in _GONE else MountState.RUNNING
+            is_stranger = not os.statvfs(self._path).f_bsize
+        except OSError as error:
+            self._state = _state_by(error.errno)
         else:
-            self._state = MountState.RUNNING
+            self._state = self._ask_as_its_user() if is_stranger else MountState.RUNNING
+
+    def _ask_as_its_user(self) -> MountState:
+        found = find_mount(self._path)
+        owner = found.owner() if found is not None else None
+        if owner is None or os.geteuid() != 0 or not sys.executable:
+            return MountState.UNKNOWN
+        import subprocess
+
+        top = os.open(self._path, os.O_PATH | os.O_CLOEXEC)
+        command = [sys.executable, "-I", "-S", "-c", _AS_ITS_USER, str(top), *owner]
+        try:
+            said = subprocess.run(
+                command, capture_output=True, pass_fds=[top], timeout=_ANSWER_S, check=True
+            )
+        except subprocess.TimeoutExpired:
+            return MountState.HUNG
+        except (OSError, subprocess.SubprocessError):
+            return MountState.UNKNOWN
+        finally:
+            os.close(top)
+        return _state_by(int(said.stdout))
 
     def wait(self, deadline: float) -> MountState:
         """The answer, or that there is none."""
         self._asking.join(max(0.0, deadline - time.monotonic()))
         return self._state
+
+
+def _state_by(number: int | None) -> MountState:
+    """What the errno of a question means."""
+    if number in _CLOSED:
+        return MountState.UNKNOWN
+    return MountState.DEAD if number in _GONE else MountState.RUNNING
 
 
 def kernel_mounts() -> Iterator[KernelMount]:
@@ -169,13 +233,14 @@ def kernel_mounts() -> Iterator[KernelMount]:
         # 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw; "master:1" any number
         before, _, after = line.partition(b" - ")
         fields = before.split(b" ")
-        file_system, source = after.split(b" ")[:2]
+        file_system, source, *options = after.split(b" ")
         yield KernelMount(
             id=int(fields[0]),
             path=Path(_unescape(fields[4])),
             device=fields[2].decode(),
             file_system=_unescape(file_system),
             source=_unescape(source),
+            options=tuple(b",".join(options).decode(errors="replace").split(",")),
         )
 
 

@@ -80,7 +80,7 @@ def unmount(path: Path, *, lazy: bool = False, force: bool = False) -> Unmounted
     state = state_of(found.path)
     if state is MountState.HUNG and _abort(found):
         return Unmounted(found.path, state, in_use=True, aborted=True)
-    is_served = state is MountState.RUNNING
+    is_served = state in {MountState.RUNNING, MountState.UNKNOWN}
     detach(found, lazy=not is_served, patience_s=_PATIENCE_S)
     return Unmounted(found.path, state, in_use=not is_served)
 
