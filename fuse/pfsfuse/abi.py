@@ -131,5 +131,11 @@ NOTIFY_INVAL_ENTRY: Final = 3
 INVAL_ENTRY_OUT: Final = struct.Struct("=QII")
 """Of a directory: nodeid, length of the name, flags; the name follows, ended by a zero byte"""
 
+NOTIFY_PRUNE: Final = 9
+"""Since 7.45 (Linux 6.18): inodes to be forgotten that nobody uses, without waiting for anybody."""
+
+PRUNE_OUT: Final = struct.Struct("=IIQ")
+"""count, padding, spare; as many nodeids follow"""
+
 assert (IN_HEADER.size, OUT_HEADER.size) == (40, 16)
 assert (INIT_OUT.size, ATTR.size, ENTRY_OUT.size, STATFS_OUT.size) == (64, 88, 40, 80)

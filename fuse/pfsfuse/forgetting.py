@@ -4,16 +4,19 @@ In the mount of a whole store, all that the kernel knows is kept from gc, since 
 the kernel forgets nothing before memory is short. So it is told when a commit is not there any
 more. What is not in use it forgets at once, the rest when that is closed, and says so.
 
-A thread of its own does it: the kernel lets nobody change a directory while a name is looked up in
-it, for which the serving thread has to be free. Were the server killed while that thread waits, the
-kernel could end neither it nor whoever looks up. So names that are being looked up are left alone.
+Since Linux 6.18 it can be told of inodes, and waits for nobody. Before, it is told of names: it
+lets nobody change a directory while a name is looked up in it, for which the serving thread has to
+be free. Hence a thread of its own; and were the server killed while that waits, the kernel could
+end neither it nor whoever looks up. So names that are being looked up are left alone.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
@@ -68,6 +71,9 @@ class _Forgetting:
         self._inodes = inodes
         self._store = store
         self._ended = ended
+        self._can_prune = True
+        """Until the kernel says that it cannot."""
+
         self._seen: WeakKeyDictionary[ShownCommit, _Known] = WeakKeyDictionary()
         """Deleted commits, of which what is not in use was forgotten with their tops."""
 
@@ -90,6 +96,8 @@ class _Forgetting:
     def _forget(self) -> None:
         for shown in self._store.deleted():
             known = self._inodes.shown_by(shown)
+            if self._can_prune and self._prune(known):
+                continue
             now = frozenset((inode.id, inode.lookups) for inode in known)
             before = self._seen.get(shown)
             self._seen[shown] = now
@@ -98,6 +106,20 @@ class _Forgetting:
             elif now <= before and not now <= self._told.get(shown, frozenset()):
                 self._told[shown] = now
                 self._invalidate(known)
+
+    def _prune(self, inodes: list[Inode]) -> bool:
+        """Have the kernel forget those that nobody uses; whether it can.
+
+        The rest it is told of again.
+        """
+        ids = array("Q", [inode.id for inode in reversed(inodes)])  # a directory after its names
+        body = abi.PRUNE_OUT.pack(len(ids), 0, 0) + ids.tobytes()
+        header = abi.OUT_HEADER.pack(abi.OUT_HEADER.size + len(body), abi.NOTIFY_PRUNE, 0)
+        try:
+            os.writev(self._device, (header, body))
+        except OSError as error:
+            self._can_prune = error.errno != errno.EINVAL
+        return self._can_prune
 
     def _invalidate(self, inodes: list[Inode]) -> None:
         for inode in inodes:

@@ -7,8 +7,10 @@ import logging
 import os
 import random
 import stat
+import struct
 from collections.abc import Iterator
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
@@ -339,6 +341,22 @@ def test_inodes_are_known_until_as_often_forgotten_as_told(operations: Operation
     assert caught.value.errno == errno.ESTALE
 
 
+def test_inodes_are_taken_from_the_kernel_directories_last(
+    operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that a name is known in is in use; what is in use now is told again."""
+    told: list[bytes] = []
+    monkeypatch.setattr(os, "writev", lambda _fd, parts: told.append(b"".join(parts)))
+    table = InodeTable(operations.top)
+    known = [table.tell(walk(operations, path)).id for path in (b"/dir", b"/dir/run", b"/a.txt")]
+    deleted = SimpleNamespace(deleted=lambda: [operations.top.shown])
+    forgetting = _Forgetting(-1, table, deleted, Event())
+    for _ in range(2):
+        forgetting._forget()
+    ids = struct.pack("=4Q", *reversed(known), operations.top.id)
+    assert told == [struct.pack("=IiQIIQ", 64, 9, 0, 4, 0, 0) + ids] * 2
+
+
 def test_names_are_taken_from_the_kernel_once_and_not_while_they_are_looked_up(
     operations: Operations,
 ) -> None:
@@ -351,6 +369,7 @@ def test_names_are_taken_from_the_kernel_once_and_not_while_they_are_looked_up(
     told, device = os.pipe2(os.O_NONBLOCK)
     table = InodeTable(operations.top)
     forgetting = _Forgetting(device, table, Deleted(), Event())
+    forgetting._can_prune = False
 
     def is_told() -> bool:
         forgetting._forget()
