@@ -63,20 +63,28 @@ def order(settings: bytes, descriptors: Sequence[int]) -> None:
         MountError: There is no zygote, and it cannot be started.
     """
     global _current  # noqa: PLW0603 - one a process is the point
-    failure = None
+    failure = ""
     with _lock:
         for _ in range(_TRIES):
             zygote = _ready()
             try:
                 zygote.send(settings, descriptors)
             except OSError as error:  # it has died, or somebody closed all descriptors
-                failure = error
+                failure = _reason(zygote, error)
                 zygote.end()
                 _current = None
             else:
                 return
-    message = f"the process that starts mount servers cannot be told to: {failure}"
-    raise MountError(message)
+    raise MountError(failure)
+
+
+def _reason(zygote: MountZygote, error: OSError) -> str:
+    """Why an order could not be given."""
+    with suppress(OSError):
+        said = zygote.last_words()
+        if said:
+            return f"the mount server ended before the mount was up: {said}"
+    return f"the process that starts mount servers cannot be told to: {error}"
 
 
 def end() -> None:

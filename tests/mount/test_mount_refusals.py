@@ -115,9 +115,19 @@ def test_no_such_view(mount_source: Make) -> None:
     assert refused(lambda: mount_source(view="branch"))[0] == "view 'branch' invalid"
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
 def test_server_that_crashes_shows_its_last_words(
-    mount_source: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mount_source: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_gone: bool
 ) -> None:
+    """Also when it is gone before it has its order."""
+    send = mount_zygote.MountZygote.send
+
+    def send_late(zygote: mount_zygote.MountZygote, *order: Any) -> None:
+        if is_gone:
+            os.waitid(os.P_PID, zygote.pid, os.WEXITED | os.WNOWAIT)
+        send(zygote, *order)
+
+    monkeypatch.setattr(mount_zygote.MountZygote, "send", send_late)
     crashing = tmp_path / "python"
     crashing.write_text("#!/bin/sh\necho 'no more memory' >&2\nexit 7\n")
     crashing.chmod(0o755)
