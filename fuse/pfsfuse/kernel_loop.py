@@ -25,6 +25,7 @@ from pfsfuse.inode_table import InodeTable
 from pfsfuse.inodes import Inode
 from pfsfuse.listings import Listings, OpenedListings
 from pfsfuse.operations import NAME_MAX, Operations
+from pfsfuse.probe import PROBE, PROBED
 from pfslib import MountError, NotFoundError
 
 _FOREVER: Final = 1 << 30
@@ -199,6 +200,8 @@ class KernelLoop:
     def _lookup(self, node: int, data: bytes) -> bytes:
         directory = self._inodes[node]
         name = data[: data.index(0)]
+        if name == PROBE:
+            return PROBED
         try:
             inode = self._operations.lookup(directory, name)
         except NotFoundError:

@@ -27,6 +27,9 @@ _BINDINGS: Final = ("kernel", "fusepy", "mfusepy")
 _FSNAME_MAX: Final = 1000
 """Characters, of up to four bytes: the kernel takes a page."""
 
+_PROBE: Final = "-" * 256
+"""What servers open as an empty file: longer than the name of any in a commit."""
+
 _EXIT_S: Final = 2.0
 """How long a server is waited for after the unmount; it takes milliseconds when nothing is open."""
 
@@ -86,12 +89,22 @@ def _mount_at(path: Path, settings: dict[str, Any], *, tied: bool, timeout_s: fl
     except BaseException:
         _clear(path, private=private)
         raise
+    _probe(path)
     for found in kernel_mounts():
         if (found.path, found.device) == (path, device):
             return Mounted(found, server, private=private)
     server.end()
     message = f"{path} was unmounted while it was being mounted"
     raise MountError(message)
+
+
+def _probe(path: Path) -> None:
+    """Have the kernel learn that closing a file need not be told to the server.
+
+    It asks with the first that is closed, and whoever does that then waits for a stopped server.
+    """
+    with suppress(OSError):  # unmounted already, or served by libfuse
+        os.close(os.open(path / _PROBE, os.O_RDONLY | os.O_CLOEXEC))
 
 
 class Mounted:

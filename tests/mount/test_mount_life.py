@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Thread
 
 import pytest
 
@@ -483,6 +483,22 @@ def test_hung_server_is_no_dead_one(
     os.kill(hung.pid, signal.SIGCONT)
     assert (hung.path / "run.sh").exists()
     assert record_of(hung.path) == ["running"]
+
+
+def test_a_stopped_server_keeps_nobody_from_closing(mount_source: Make, mountpoint: Path) -> None:
+    """Not even the first who closes a file of the mount: it could not be killed."""
+    made = mount_source(mountpoint)
+    file = os.open(mountpoint / "run.sh", os.O_RDONLY)
+    os.kill(made.pid, signal.SIGSTOP)
+    assert wait_until(lambda: is_stopped(made.pid))
+    time.sleep(0.05)  # all of its threads
+    closing = Thread(target=os.close, args=[file])
+    closing.start()
+    closing.join(2)
+    is_kept = closing.is_alive()
+    os.kill(made.pid, signal.SIGCONT)
+    closing.join()
+    assert not is_kept
 
 
 def test_hung_server_that_nobody_uses_is_unmounted(
