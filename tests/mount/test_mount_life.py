@@ -533,17 +533,30 @@ def test_whoever_waits_for_a_hung_server_is_let_go(
 ) -> None:
     """Unmounted lazily they would go on waiting, and nobody could find what for."""
     command = ["cat", hung.path / "files/1000003.bin"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env={"LC_ALL": "C"}) as waiting:
-        waits_in = Path(f"/proc/{waiting.pid}/wchan")
-        assert wait_until(lambda: waits_in.read_text() == "request_wait_answer")
-        if how == "in Python":
-            hung.unmount()
-        else:
-            said = said_by(capsys, *how.split(), str(hung.path))[1]
-            assert "though in use" in said
-            assert "whoever uses it gets errors from now on" in said
-        assert b"onnection abort" in waiting.communicate(timeout=5)[1]
+    waiting = subprocess.Popen(command, stderr=subprocess.PIPE, env={"LC_ALL": "C"})
+    waits_in = Path(f"/proc/{waiting.pid}/wchan")
+    assert wait_until(lambda: waits_in.read_text() == "request_wait_answer")
+    if how == "in Python":
+        hung.unmount()
+    else:
+        said = said_by(capsys, *how.split(), str(hung.path))[1]
+        assert "though in use" in said
+        assert "whoever uses it gets errors from now on" in said
+    assert b"onnection abort" in waiting.communicate(timeout=5)[1]
     assert find_mount(hung.path) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without fusectl only root can force it")
+def test_by_force_even_a_served_mount_is_aborted(
+    mount_source: Make, mountpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mount_source(mountpoint)
+    with (mountpoint / "files/1000003.bin").open("rb", buffering=0) as file:
+        said = said_by(capsys, "unmount", "--force", str(mountpoint))[1]
+        assert "whoever uses it gets errors from now on" in said
+        with pytest.raises(OSError, match="not connected|onnection abort"):
+            file.read(10)
+    assert find_mount(mountpoint) is None
 
 
 def test_a_forked_child_leaves_the_mount_alone(mount_source: Make) -> None:
