@@ -23,7 +23,7 @@ from pfslib.model.times import when
 from pfslib.trees.damage import damage_of
 
 if TYPE_CHECKING:
-    from pfslib.api.store import Store
+    from pfslib.api.tree_source import TreeSource
     from pfslib.mounts.mounting import Mounted
 
 _GONE: Final = "it was deleted, or another store is now where its store was"
@@ -36,7 +36,7 @@ class Commit(ReadVerbs, DiffVerbs):
     hold; safe to use from several threads.
     """
 
-    def __init__(self, store: Store, record: CommitRecord) -> None:
+    def __init__(self, store: TreeSource, record: CommitRecord) -> None:
         self._store = store
         self.record = record
         where = f"commit {record.id} of repo {record.repo}"
@@ -53,7 +53,7 @@ class Commit(ReadVerbs, DiffVerbs):
     def _repr_html_(self) -> str:
         return commit_html(self)
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Store, CommitRecord]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[TreeSource, CommitRecord]]:
         return type(self), (self._store, self.record)
 
     def __eq__(self, other: object) -> bool:

@@ -11,13 +11,13 @@ from pfslib.api.tree import Tree
 
 if TYPE_CHECKING:
     from pfslib.api.commit import Commit
-    from pfslib.api.store import Store
+    from pfslib.api.tree_source import TreeSource
 
 
 class DiffVerbs:
     """What differs from another commit. Of an open commit, what has been put so far counts."""
 
-    _store: Store
+    _store: TreeSource
 
     def _tree(self) -> Tree:
         """What there is to compare now."""

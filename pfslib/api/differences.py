@@ -25,7 +25,7 @@ from pfslib.trees.diff import Difference, diff
 from pfslib.trees.lookup import find_entry
 
 if TYPE_CHECKING:
-    from pfslib.api.store import Store
+    from pfslib.api.tree_source import TreeSource
 
 TEXT_BYTES_MAX: Final = 8 << 20
 """Longer files are not compared line by line: all of both is in memory meanwhile."""
@@ -64,7 +64,7 @@ class DiffEntry(msgspec.Struct, frozen=True):
         )
 
 
-def diff_trees(store: Store, old: Tree | None, new: Tree, path: str) -> Iterator[DiffEntry]:
+def diff_trees(store: TreeSource, old: Tree | None, new: Tree, path: str) -> Iterator[DiffEntry]:
     """See ``DiffVerbs.diff``."""
     before, after = _both(store, old, new, path)
     rows = diff(ShortReads(store.kv), before, after, store.cache, at=split_path(path))
@@ -86,7 +86,7 @@ def _named(
         yield from rows
 
 
-def diff_text(store: Store, old: Tree | None, new: Tree, path: str, context: int) -> str:
+def diff_text(store: TreeSource, old: Tree | None, new: Tree, path: str, context: int) -> str:
     """See ``DiffVerbs.text_diff``."""
     path = join_path(split_path(path))
     before, after = _files(*_both(store, old, new, path), path)
@@ -127,7 +127,7 @@ def _lines(tree: Tree, entry: Entry | None, path: str) -> list[str]:
 
 
 def _both(
-    store: Store, old: Tree | None, new: Tree, path: str
+    store: TreeSource, old: Tree | None, new: Tree, path: str
 ) -> tuple[Entry | None, Entry | None]:
     """What is at a path of two trees.
 

@@ -54,6 +54,8 @@ class OpenCommit(ReadVerbs, DiffVerbs, CopyVerbs, DeleteVerbs):
     each have one on the same commit.
     """
 
+    _store: Store
+
     def __init__(
         self, store: Store, record: OpenRecord, *, durable: bool, allow_empty: bool
     ) -> None:

@@ -30,13 +30,13 @@ from pfslib.trees.tally import Progress
 
 if TYPE_CHECKING:
     from pfslib.api.open_commit import OpenCommit
-    from pfslib.api.store import Store
+    from pfslib.api.tree_source import TreeSource
 
 
 class ReadVerbs:
     """Reading files, by path. Links are not followed: a link's content is its target."""
 
-    _store: Store
+    _store: TreeSource
 
     def _tree(self) -> Tree:
         """What there is to read now."""

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 
 from pfslib.api.autorun import Autorun
 from pfslib.api.commit import Commit
+from pfslib.api.commit_source import CommitSource
 from pfslib.api.data import Data
 from pfslib.api.display_verbs import DisplayVerbs
 from pfslib.api.info import FileInfo, HeadMove, RepoInfo
 from pfslib.api.keyed import Keyed
 from pfslib.api.maintenance_verbs import MaintenanceVerbs
-from pfslib.api.mount_verbs import MountVerbs
 from pfslib.api.open_commit import OpenCommit
 from pfslib.api.repo import Repo
-from pfslib.api.tree_source import TreeSource
 from pfslib.api.waiting import rounds
 from pfslib.api.work_verbs import WorkVerbs
 from pfslib.commits.forsaken import is_forsaken
@@ -43,7 +42,6 @@ from pfslib.model.errors import (
     CommitFinishedError,
     CommitNotFoundError,
     CommitOpenError,
-    InvalidReferenceError,
 )
 from pfslib.model.host_paths import host_path
 from pfslib.model.names import parse_file_reference
@@ -56,8 +54,7 @@ if TYPE_CHECKING:
 
 
 class Store(
-    TreeSource,
-    MountVerbs,
+    CommitSource,
     WorkVerbs,
     MaintenanceVerbs,
     DisplayVerbs,
@@ -213,33 +210,6 @@ class Store(
 
     def _item(self, key: str) -> Repo | Commit:
         return self.commit(key) if "@" in key else self.repo(key)
-
-    def commit(self, reference: str) -> Commit:
-        """The finished commit that ``repo@ref`` means.
-
-        ``ref`` is a branch, an id or the beginning of one, any of them with ``^``, ``~2`` (parents)
-        or ``.0``, ``/0`` (position on the branch).
-
-        Raises:
-            RepoNotFoundError: No such repo.
-            CommitNotFoundError: The reference means no commit.
-            CommitOpenError: It means a commit that is not finished.
-            InvalidReferenceError: Not a reference.
-        """
-        place = parse_file_reference(reference)
-        with self.kv.read() as txn:
-            get_repo(txn, place.repo)
-            if not place.commit:
-                raise InvalidReferenceError(reference, "it names a repo, not a commit")
-            if place.path:
-                raise InvalidReferenceError(reference, "it names a file, not a commit")
-            try:
-                return Commit(self, resolve(txn, place.repo, place.commit))
-            except CommitNotFoundError:
-                unfinished = resolve_open(txn, place.repo, place.commit)
-                if unfinished is None:
-                    raise
-                raise CommitOpenError(place.repo, unfinished.id) from None
 
     def wait(self, reference: str, timeout_s: float | None = None) -> Commit:
         """Wait until ``repo@ref`` means a finished commit.

@@ -18,7 +18,7 @@ from pfslib.mounts.mount_zygote import prepare
 from pfslib.mounts.mountinfo import MountRecord, MountState, find_mount, list_mounts
 
 if TYPE_CHECKING:
-    from pfslib.api.store import Store
+    from pfslib.api.commit_source import CommitSource
     from pfslib.mounts.mounting import Mounted
 
 _FSNAME = "pfs:"
@@ -54,7 +54,7 @@ def mount(session: Session, words: Words, *, allow_other: bool, writable: bool, 
     if new:
         raise click.UsageError("--new is for -w")
     prepare()  # while the store is opened
-    with session.open() as store:
+    with session.open_to_look() as store:
         mounted = _mount(store, words[:-1], directory, allow_other=allow_other)
         record = MountRecord(mounted.path, mounted.source, MountState.RUNNING)
         show_made(session, record, mount_document)
@@ -62,7 +62,7 @@ def mount(session: Session, words: Words, *, allow_other: bool, writable: bool, 
         whisper(f"{shown} is at {mounted.path}; `pfs unmount {directory}` takes it away")
 
 
-def _mount(store: Store, words: Words, directory: Path, *, allow_other: bool) -> Mounted:
+def _mount(store: CommitSource, words: Words, directory: Path, *, allow_other: bool) -> Mounted:
     apart = len(words) == _WORDS_OF_A_COMMIT and not any("@" in word for word in words)
     if words and not apart and (len(words) > 1 or "=" in words[0]):
         show = dict(_named(word) for word in words)

@@ -17,6 +17,7 @@ from pfslib.model.errors import StoreNotFoundError
 
 if TYPE_CHECKING:
     from pfslib import Store
+    from pfslib.api.commit_source import CommitSource
 
 STORE_HELP = "The store. [env: PFS_STORE; default: the nearest .pfs upwards, or of `pfs config`]"
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
@@ -67,6 +68,17 @@ class Session:
         store = pfslib.open(self.store, create=True)
         click.echo(f"pfs: made the store {store.path}", err=True)
         return store
+
+    def open_to_look(self) -> CommitSource:
+        """The same store, to find and mount commits: opened in half the time.
+
+        Raises:
+            StoreNotFoundError: None is there.
+        """
+        from pfslib.api.commit_source import open_commits  # imports what reads a store
+
+        tell_what_is_logged()
+        return open_commits(self.store)
 
 
 class Text(click.ParamType[str]):
