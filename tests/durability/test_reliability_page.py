@@ -26,6 +26,7 @@ def test_all_that_is_named_is_there() -> None:
 def test_each_threat_has_a_line_with_a_test() -> None:
     numbers = [f"T{number}" for number in range(1, 21)] + ["N1", "N2", "N3", "N4", "N5", "N6"]
     numbers += [f"J{number}" for number in range(1, 9)]
+    numbers += [f"F{number}" for number in range(1, 6)]
     for number in numbers:
         (line,) = re.findall(rf"^\| {number} \|(.+)\|$", PAGE, re.MULTILINE)
         assert re.search(r"`(\w+/)?test_\w+", line.split("|")[-1]), number
