@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from threading import Thread
@@ -182,33 +183,43 @@ class _Question:
         except OSError as error:
             self._state = _state_by(error.errno)
         else:
-            self._state = self._ask_as_its_user() if is_stranger else MountState.RUNNING
-
-    def _ask_as_its_user(self) -> MountState:
-        found = find_mount(self._path)
-        owner = found.owner() if found is not None else None
-        if owner is None or os.geteuid() != 0 or not sys.executable:
-            return MountState.UNKNOWN
-        import subprocess
-
-        top = os.open(self._path, os.O_PATH | os.O_CLOEXEC)
-        command = [sys.executable, "-I", "-S", "-c", _AS_ITS_USER, str(top), *owner]
-        try:
-            said = subprocess.run(
-                command, capture_output=True, pass_fds=[top], timeout=_ANSWER_S, check=True
-            )
-        except subprocess.TimeoutExpired:
-            return MountState.HUNG
-        except (OSError, subprocess.SubprocessError):
-            return MountState.UNKNOWN
-        finally:
-            os.close(top)
-        return _state_by(int(said.stdout))
+            self._state = _as_its_user(self._path) if is_stranger else MountState.RUNNING
 
     def wait(self, deadline: float) -> MountState:
         """The answer, or that there is none."""
         self._asking.join(max(0.0, deadline - time.monotonic()))
         return self._state
+
+
+def _as_its_user(path: Path) -> MountState:
+    """How it is with the server of another user's mount, as that user is told."""
+    import subprocess
+
+    found = find_mount(path)
+    owner = found.owner() if found is not None else None
+    if owner is None or os.geteuid() != 0 or not sys.executable:
+        return MountState.UNKNOWN
+    try:
+        with _opened(path) as top:
+            command = [sys.executable, "-I", "-S", "-c", _AS_ITS_USER, str(top), *owner]
+            said = subprocess.run(
+                command, capture_output=True, pass_fds=[top], timeout=_ANSWER_S, check=True
+            )
+    except subprocess.TimeoutExpired:
+        return MountState.HUNG
+    except (OSError, subprocess.SubprocessError):
+        return MountState.UNKNOWN
+    return _state_by(int(said.stdout))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A descriptor of a mount point, which asks no server."""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _state_by(number: int | None) -> MountState:
