@@ -237,6 +237,30 @@ with pfslib.open(sys.argv[1]) as store, store.commit("r@master").mount() as path
     assert run(code, store.path).stdout.split() == ["8", "1", str(sum(DATA[::4096]))]
 
 
+def test_numpy_pandas_and_pyarrow_over_ones_own_mount(store: pfslib.Store) -> None:
+    code = """
+import io, sys
+import numpy, pandas, pyarrow, pyarrow.csv, pyarrow.parquet
+import pfslib
+with pfslib.open(sys.argv[1]) as store:
+    table = pyarrow.table({"n": list(range(50_000))})
+    with store.repo("r").commit("tables") as making:
+        pyarrow.parquet.write_table(table, file := io.BytesIO())
+        making.put_file("/t.parquet", file.getvalue())
+        making.put_file("/t.csv", table.to_pandas().to_csv(index=False))
+    with store.commit("r@tables").mount() as path, store.commit("r@master").mount() as other:
+        print(numpy.memmap(other / "data", mode="r")[::4096].sum())
+        print(pandas.read_csv(path / "t.csv").n.sum())
+        print(pandas.read_parquet(path / "t.parquet").n.sum())
+        mapped = pyarrow.memory_map(str(path / "t.parquet"))
+        print(pyarrow.parquet.read_table(mapped) == pyarrow.csv.read_csv(path / "t.csv") == table)
+        mapped.close()
+"""
+    total = sum(range(50_000))
+    said = run(code, store.path)
+    assert said.stdout.split() == [str(sum(DATA[::4096])), *[str(total)] * 2, "True"], said.stderr
+
+
 # --- other users ------------------------------------------------------------------------------
 
 
