@@ -40,6 +40,7 @@ from pfslib.pipelines.docker_engine import (
     user_of_commands,
 )
 from pfslib.pipelines.docker_outcome import outcome
+from pfslib.pipelines.docker_pool import WorkerPool
 from pfslib.pipelines.docker_presence import EnginePresence
 from pfslib.pipelines.docker_script import needs_script, script_file
 from pfslib.pipelines.docker_stream import AttachedStream
@@ -155,9 +156,8 @@ class DockerSession:
         self._state = threading.Condition()  # of what follows
         self._closed = False
         self._running = 0
-        self._idle: list[Worker] = []
         self._warm = warm
-        self._grafter = Grafter() if warm else None
+        self._workers = WorkerPool(self._start_worker) if warm else None
 
     def run(self, attempt: Attempt) -> Outcome:
         """Run one attempt; takes about 5 ms in a container that stays, else about 0.4 s.
@@ -192,8 +192,8 @@ class DockerSession:
         worker = self._take_worker()
         started = time.monotonic()
         deadline = None if attempt.timeout_s is None else started + attempt.timeout_s
-        if worker:
-            end, hungry = self._run_in_worker(worker, attempt, log, deadline)
+        if worker and self._workers:
+            end, hungry = self._workers.run(worker, attempt, log, deadline)
         else:
             end, hungry = self._run_alone(attempt, log, deadline)
         seconds = time.monotonic() - started
@@ -217,10 +217,9 @@ class DockerSession:
             self._closed = True
         with engine_errors(), contextlib.ExitStack() as ends, self._state:
             ends.callback(self._client.close)
-            if self._grafter:
-                ends.callback(self._grafter.end)
-            for worker in self._idle:
-                ends.callback(worker.end)
+            if self._workers:
+                ends.callback(self._workers.end)
+                self._workers.kill_busy()
             # Again and again, for an attempt may be just about to make its container.
             while self._remove_containers() or not self._state.wait_for(self._is_over, 0.1):
                 pass
@@ -259,11 +258,21 @@ class DockerSession:
     def _is_over(self) -> bool:
         return not self._running
 
-    def _remove_containers(self) -> bool:
-        found = containers(self._client, self._label)
-        for container in found:
-            remove(self._client, container["Id"])
-        return bool(found)
+    def _remove_containers(self, *names: str) -> bool:
+        """Remove some, by default all; False if there are none, or nobody to remove them.
+
+        Of those that stay, the engine removes what has ended, at the latest when it is started.
+        """
+        if self._engine.now() is None:
+            return False
+        try:
+            names = names or tuple(one["Id"] for one in containers(self._client, self._label))
+            for name in names:
+                remove(self._client, name)
+        except requests.RequestException as error:
+            _logger.warning("containers are left to a later session: %s", cause(error))
+            return False
+        return bool(names)
 
     @contextlib.contextmanager
     def _container(
@@ -290,23 +299,15 @@ class DockerSession:
         try:
             yield created["Id"]
         finally:
-            # If nobody is there now, `close` does it, or a later session.
-            if self._engine.now() is not None:
-                remove(self._client, created["Id"])
+            self._remove_containers(created["Id"])
 
     # --- in a container that stays -----------------------------------------------------------
 
     def _take_worker(self) -> Worker | None:
-        with self._state:
-            while self._idle:
-                worker = self._idle.pop()
-                if worker.alive:
-                    return worker
-                worker.end()
-        if not self._warm or self._grafter is None:
+        if not self._warm or self._workers is None:
             return None
         try:
-            return self._start_worker(self._grafter)
+            return self._workers.take()
         except RunnerError as error:
             _logger.info("image %s: a container for each attempt: %s", self.image_digest, error)
             self._warm = False
@@ -323,23 +324,6 @@ class DockerSession:
             self._client.start(container)
             pid = self._client.inspect_container(container)["State"]["Pid"]
             return Worker(pid, control, grafter, held)
-
-    def _run_in_worker(
-        self, worker: Worker, attempt: Attempt, log: FileIO, deadline: float | None
-    ) -> tuple[int | Ended, bool]:
-        """How it ended, and whether something of it was killed for want of memory."""
-        try:
-            end = worker.run(attempt, log, deadline)
-            hungry = isinstance(end, int) and worker.lacked_memory
-        except BaseException:
-            worker.end()
-            raise
-        with self._state:
-            if isinstance(end, int) and not self._closed:
-                self._idle.append(worker)
-                return end, hungry
-        worker.end()
-        return end, hungry
 
     # --- in a container of its own -----------------------------------------------------------
 

@@ -78,6 +78,12 @@ def make_image(engine) -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture(scope="session")
+def small_archive() -> bytes:
+    """The root file system of that image, for an engine of a test's own."""
+    return image_archive()
+
+
+@pytest.fixture(scope="session")
 def small_image(make_image) -> str:
     """An image with a shell and small commands."""
     return make_image()
