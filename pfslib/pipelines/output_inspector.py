@@ -21,6 +21,7 @@ from pfslib.model.nodes import Entry
 from pfslib.model.paths import to_text
 from pfslib.trees.directories import root_entry
 from pfslib.trees.filereader import read_file
+from pfslib.trees.holes import hole_bytes
 from pfslib.trees.lookup import find_entry
 from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.walk import Parts, walk
@@ -38,9 +39,6 @@ _STEPS_MAX: Final = 4096
 
 HOLES_MAX: Final = 64 << 30
 """Bytes that a file may have without having been written: each of them is read."""
-
-_BLOCK_BYTES: Final = 512
-"""What st_blocks counts, whatever the file system's own blocks are."""
 
 _NO_LINK: Final = {errno.EINVAL, errno.ENOENT, errno.ENOTDIR}
 
@@ -119,7 +117,7 @@ class OutputInspector:
         Raises:
             UnsupportedFileError: Too much of it was never written.
         """
-        holes = status.st_size - status.st_blocks * _BLOCK_BYTES
+        holes = hole_bytes(status)
         if holes > HOLES_MAX:
             raise UnsupportedFileError(
                 _shown(path), f"has {holes} bytes that were never written, too many to be read"

@@ -17,6 +17,7 @@ in which their files are merged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from blake3 import blake3
@@ -146,6 +147,7 @@ class WorkTree:
                 yield entry.name, entry.content
 
 
+@lru_cache(maxsize=16)  # asked for several times in a row
 def path_name(path: Parts) -> bytes:
     """What a path is called in ``writers``."""
     return blake3(b"\0".join(path)).hexdigest(_PATH_DIGITS // 2).encode()

@@ -13,11 +13,15 @@ from typing import Final, NamedTuple
 from pfslib.model.errors import UnsupportedFileError
 from pfslib.model.nodes import PIECE_MAX, Content, Entry, Kind
 from pfslib.trees.contents import ContentWriter
+from pfslib.trees.holes import hole_bytes, sparse_reader
 from pfslib.trees.tally import Tally
 
 _log = logging.getLogger("pfslib")
 
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+_HOLES_MIN: Final = 1 << 20
+"""From so many bytes on it is worth while to ask where they are."""
 
 _TIME_MIN: Final = -(1 << 63)
 _TIME_MAX: Final = (1 << 63) - 1
@@ -175,10 +179,11 @@ def _read_content(fd: int, status: os.stat_result, writer: ContentWriter, tally:
     Files that the kernel makes up as they are read, such as those of /proc, claim to be empty.
     """
     left = status.st_size or sys.maxsize
+    sparse = sparse_reader(fd, status.st_size) if hole_bytes(status) > _HOLES_MIN else None
 
     def readinto(target: memoryview) -> int:
         nonlocal left
-        count = os.readv(fd, [target[:left]])
+        count = sparse(target) if sparse else os.readv(fd, [target[:left]])
         left -= count
         tally.add(size=count)
         return count

@@ -38,6 +38,14 @@ def python(code: str) -> str:
     return f"{sys.executable} -c {shlex.quote(code)}"
 
 
+def peak_kib() -> int:
+    """The most memory that this process had."""
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line
+    )
+    return int(line.split()[1])
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -199,17 +207,23 @@ def test_odd_but_harmless_things_are_kept(ran: Callable[..., Job], store: Store)
     assert files["/s"].executable
 
 
+@pytest.mark.slow
 def test_many_small_files(ran: Callable[..., Job], store: Store) -> None:
-    code = "for n in range(20000): open(f'/pfs/out/{n % 100}-{n}', 'w').write(str(n))"
+    code = "for n in range(100_000): open(f'/pfs/out/{n % 100}-{n}', 'w').write(str(n))"
     assert ran(python(code)).reason == ""
-    assert store.commit("p@master").files == 20_000
+    output = store.commit("p@master")
+    assert output.files == 100_000
+    assert output.get_file("/99-77799") == b"77799"
 
 
+@pytest.mark.slow
 def test_a_sparse_file(ran: Callable[..., Job], store: Store) -> None:
-    assert ran("truncate -s 1G /pfs/out/x").reason == ""
-    commit = store.commit("p@master")
-    assert commit.size == 1 << 30
-    assert store.stats().file_bytes < 50 << 20
+    """Its holes are not read, which would fill the kernel's memory."""
+    assert ran("truncate -s 10G /pfs/out/x; echo end >> /pfs/out/x").reason == ""
+    output = store.commit("p@master")
+    assert output.size == (10 << 30) + 4
+    assert output.get_file("/x", offset=(10 << 30) - 2) == b"\0\0end\n"
+    assert store.stats().file_bytes < 2 << 20
 
 
 def test_what_is_still_running_writes_no_more(ran: Callable[..., Job], store: Store) -> None:
@@ -232,9 +246,14 @@ def test_the_output_directory_cannot_be_taken_away(ran: Callable[..., Job], stor
     assert store.commit("data@master").get_file("/dir/a") == b"content"
 
 
+@pytest.mark.slow
 def test_a_flood_of_output(ran: Callable[..., Job], store: Store) -> None:
-    job = ran("echo begin; head -c 300M /dev/zero | tr '\\0' x; echo; echo end")
+    """A gigabyte: neither memory nor the log grows with it."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak, from now on
+    before = peak_kib()
+    job = ran("echo begin; head -c 1G /dev/zero | tr '\\0' x; echo; echo end")
     assert job.reason == ""
+    assert peak_kib() - before < 64 << 10
     ((_, _, log),) = store.get_logs(job.id)
     assert log.startswith(b"beginxxx"[:5])
     assert log.endswith(b"xxx\nend\n")
