@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,6 +59,32 @@ def user_of_commands(client: docker.APIClient) -> str | None:
     return f"{os.geteuid()}:{os.getegid()}"
 
 
+class ImageDigests:
+    """What images' names mean on this machine: about 1 ms each, for the client is kept.
+
+    Args:
+        base_url: Where the engine listens; it may be restarted between two questions.
+    """
+
+    def __init__(self, base_url: str | None) -> None:
+        self._base_url = base_url
+        self._client: docker.APIClient | None = None
+
+    def of(self, image: str) -> str:
+        """Identifies what a name means; empty when it means nothing.
+
+        Raises:
+            RunnerError: No engine answers.
+        """
+        if self._client is None:
+            self._client = connect(self._base_url)
+            weakref.finalize(self, self._client.close)
+        with engine_errors(), contextlib.suppress(docker.errors.ImageNotFound):
+            knock(url_of(self._base_url))
+            return str(self._client.inspect_image(image)["Id"])
+        return ""
+
+
 def find_image(client: docker.APIClient, image: str) -> dict[str, Any]:
     """What the engine knows of an image, which is pulled if it is not there.
 
@@ -75,13 +102,6 @@ def find_image(client: docker.APIClient, image: str) -> dict[str, Any]:
             f"image {image} is not on this machine and cannot be pulled: {cause(error)}",
             hint=f"try `docker pull {image}`, or run on this machine's own files: --runner local",
         ) from error
-
-
-def digest_of(client: docker.APIClient, image: str) -> str:
-    """Identifies what an image's name means on this machine; empty when it means nothing."""
-    with engine_errors(), contextlib.suppress(docker.errors.ImageNotFound):
-        return str(client.inspect_image(image)["Id"])
-    return ""
 
 
 def mounts_of(attempt: Attempt) -> Iterator[docker.types.Mount]:

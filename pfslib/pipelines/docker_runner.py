@@ -27,10 +27,10 @@ from pfslib.pipelines.bounded_log import BoundedLog
 from pfslib.pipelines.docker_diagnosis import cause
 from pfslib.pipelines.docker_engine import (
     ENGINE_ERRORS,
+    ImageDigests,
     attached,
     connect,
     containers,
-    digest_of,
     engine_errors,
     find_image,
     mounts_of,
@@ -76,11 +76,11 @@ class DockerRunner:
     def __init__(self, base_url: str | None = None, *, warm: bool = True) -> None:
         self._base_url = base_url
         self._warm = warm and _is_root()
+        self._digests = ImageDigests(base_url)
 
     def digest_of(self, image: str | None) -> str:
         """The id of the image that this machine has by a name; empty if it has none."""
-        with contextlib.closing(connect(self._base_url)) as client:
-            return digest_of(client, image) if image is not None else ""
+        return self._digests.of(image) if image is not None else ""
 
     def session(
         self, image: str | None, *, scratch: Path, confinement: Confinement = UNCONFINED

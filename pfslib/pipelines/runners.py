@@ -46,6 +46,7 @@ class RunnerChoice:
         self._notice = notice
         self._said: set[str] = set()
         self._no_docker: str | None = None
+        self._docker: Runner | None = None
 
     def __call__(self, pipeline: Pipeline, trees_at: Path) -> Runner:
         """The runner of a pipeline.
@@ -61,9 +62,7 @@ class RunnerChoice:
         # An image that somebody put into this very store is meant to be used.
         by_itself = self._wanted == AUTO and name and image is None
         if (self._wanted == DOCKER and name) or (by_itself and not self._docker_problem()):
-            from pfslib.pipelines.docker_runner import DockerRunner
-
-            return DockerRunner()
+            return self._docker_runner()
         return self._sandbox(pipeline.name, name, image, trees_at)
 
     def _local_image(self, name: str) -> Image | None:
@@ -84,6 +83,14 @@ class RunnerChoice:
 
             self._no_docker = docker_available()
         return self._no_docker
+
+    def _docker_runner(self) -> Runner:
+        """One for all pipelines, for it keeps its connection."""
+        if self._docker is None:
+            from pfslib.pipelines.docker_runner import DockerRunner
+
+            self._docker = DockerRunner()
+        return self._docker
 
     def _sandbox(
         self, pipeline: str, name: str, image: Image | None, trees_at: Path

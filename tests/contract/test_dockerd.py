@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import pfslib
+from pfslib.model.errors import RunnerError
+from pfslib.pipelines import docker_engine
 from pfslib.pipelines.docker_engine import connect
 from pfslib.pipelines.docker_runner import DockerRunner, docker_available
 from pfslib.testing.runner_workbench import (
@@ -168,3 +170,22 @@ def test_an_engine_that_is_gone_by_the_end_spoils_nothing(daemon, tmp_path, capl
         assert (job.reason, store.commit("p@master").get_file("/a")) == ("", b"a")
     daemon.start()
     assert wait_until(lambda: daemon.containers() == [])
+
+
+def test_what_a_name_means_is_asked_over_one_connection(daemon, monkeypatch) -> None:
+    """Connecting takes ten times as long as asking; the connection may break in between."""
+    connected: list[str | None] = []
+    connecting = docker_engine.connect
+    monkeypatch.setattr(
+        docker_engine, "connect", lambda url: (connected.append(url), connecting(url))[1]
+    )
+    runner = DockerRunner(daemon.url)
+    digest = runner.digest_of(IMAGE)
+    assert digest.startswith("sha256:")
+    assert [runner.digest_of(IMAGE), runner.digest_of("no/such")] == [digest, ""]
+    daemon.end()
+    with pytest.raises(RunnerError):
+        runner.digest_of(IMAGE)
+    daemon.start()
+    assert runner.digest_of(IMAGE) == digest
+    assert connected == [daemon.url]
