@@ -55,6 +55,10 @@ class KVHandle:
         """See KV."""
         return self._open().sweeping()
 
+    def changes(self) -> int:
+        """See KV."""
+        return self._open().changes()
+
     def room(self) -> Room:
         """See KV."""
         return self._open().room()

@@ -166,6 +166,11 @@ class LmdbKV:
 
     # --- the file ------------------------------------------------------------------------
 
+    def changes(self) -> int:
+        """See KV."""
+        with self._using() as opened, translated(opened.error):
+            return int(opened.env.info()["last_txnid"])
+
     def room(self) -> Room:
         """See KV."""
         with self._using() as opened, translated(opened.error):

@@ -154,6 +154,7 @@ class MemoryKV:
         self._tables: dict[Table, _Rows] = {}
         self._writing = Lock()
         self._writer: int | None = None
+        self._changes = 0
         self._closed = False
         self.is_swept = Lock()
         self.holds: list[MemoryHold] = []
@@ -177,6 +178,7 @@ class MemoryKV:
                 tables = dict(self._tables)
                 yield MemoryTxn(tables)
                 self._tables = tables
+                self._changes += 1
             finally:
                 self._writer = None
 
@@ -195,6 +197,11 @@ class MemoryKV:
     def forget_released(self) -> None:
         """Forget the holds that nobody has any more."""
         self.holds = [hold for hold in self.holds if not hold.released]
+
+    def changes(self) -> int:
+        """See KV."""
+        self._check_open()
+        return self._changes
 
     def room(self) -> Room:
         """See KV. Keys and values only."""

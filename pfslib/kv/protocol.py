@@ -132,6 +132,10 @@ class KV(Protocol):
         """
         ...
 
+    def changes(self) -> int:
+        """How many there were, by whomever: as long as it is the same, so is the state. Cheap."""
+        ...
+
     def room(self) -> Room:
         """What it takes up."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from pfslib.kv.process import is_alive, this_process
 from pfslib.kv.protocol import KV, ReadTxn, WriteTxn
 from pfslib.model.errors import ConflictError, PfsError
 from pfslib.model.work import Counts, Job, JobState
-from pfslib.pipelines.ledger import find_job, find_pipeline, put_job, queued_jobs
+from pfslib.pipelines.ledger import find_job, put_job, queued_jobs
 
 RENEWAL_S: Final = 5.0
 _STALE_NS: Final = 30 * 10**9
@@ -107,17 +107,19 @@ class Claim:
         return job
 
 
-def claim_next(kv: KV, owner: str, *, without: Collection[tuple[str, int]] = ()) -> Claim | None:
-    """Claim the oldest job that may run now, none of some pipelines; None if there is none.
+def claim_next(kv: KV, owner: str, choose: Callable[[ReadTxn], Job | None]) -> Claim | None:
+    """Claim the job that is chosen, of those that may run now; None if none is.
 
-    Jobs of one pipeline and output branch run one after another, in the order of the commits that
-    triggered them, so that each output follows the one before.
+    Args:
+        kv: The store.
+        owner: Who claims it.
+        choose: Says which; asked twice, the second time in the transaction of the claim.
     """
     with kv.read() as txn:
-        if _first_ready(txn, without) is None:
+        if choose(txn) is None:
             return None
     with kv.write() as txn:
-        job = _first_ready(txn, without)
+        job = choose(txn)
         if job is None:
             return None
         now_ns = time.time_ns()
@@ -138,21 +140,6 @@ def claim_next(kv: KV, owner: str, *, without: Collection[tuple[str, int]] = ())
 def running_elsewhere(txn: ReadTxn) -> bool:
     """Whether a live process is running a job of this store."""
     return any(job.state in _CLAIMED and not is_void(job) for job in queued_jobs(txn))
-
-
-def _first_ready(txn: ReadTxn, without: Collection[tuple[str, int]]) -> Job | None:
-    behind: set[tuple[str, str]] = set()
-    for job in queued_jobs(txn):
-        line = (job.pipeline, job.output_branch)
-        if line in behind or (job.pipeline, job.version) in without:
-            continue
-        behind.add(line)
-        pipeline = find_pipeline(txn, job.pipeline)
-        if pipeline is None or pipeline.stopped:
-            continue
-        if job.state == JobState.CREATED or is_void(job):
-            return job
-    return None
 
 
 def is_void(job: Job) -> bool:

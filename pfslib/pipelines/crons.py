@@ -93,6 +93,16 @@ def make_tick(txn: WriteTxn, cache: TreeCache, item: Input, tick_ns: int) -> Non
     )
 
 
+def has_clocks(txn: ReadTxn) -> bool:
+    """Whether any pipeline waits for a clock."""
+    return any(
+        item.cron is not None or (item.trigger is not None and item.trigger.cron)
+        for pipeline in list_pipelines(txn)
+        for item in pipeline.inputs
+        if not pipeline.stopped
+    )
+
+
 def _due(txn: ReadTxn, now_ns: int) -> Iterator[tuple[Pipeline, Input, int]]:
     for pipeline in list_pipelines(txn):
         if pipeline.stopped:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from pfslib.kv.protocol import KV
+from pfslib.kv.protocol import KV, ReadTxn
 from pfslib.model.errors import JobNotFoundError, PipelineNotFoundError
 from pfslib.model.work import Job, JobState
 from pfslib.pipelines.claims import Claim, ClaimLostError, claim_next, new_owner, running_elsewhere
@@ -17,12 +17,13 @@ from pfslib.pipelines.crons import tick
 from pfslib.pipelines.datum_run import DatumRun, InputsLostError
 from pfslib.pipelines.execute import GivenBackError, JobRun
 from pfslib.pipelines.ledger import get_pipeline
+from pfslib.pipelines.lookout import Lookout
 from pfslib.pipelines.trigger import create_jobs
 from pfslib.pipelines.workshop import ChooseRunner, ShownTrees, Workshop
 from pfslib.trees.nodestore import TreeCache
 
 _POLL_S: Final = 0.02
-"""So often it is looked whether there is something to do, which takes half a millisecond."""
+"""So often it is looked whether there can be something to do, which reads nothing."""
 
 _MOUNTS_LOST_MAX: Final = 3
 """So often the inputs are mounted anew in one run, when their server dies."""
@@ -66,6 +67,7 @@ class Engine:
         """By pipeline and version: one that was updated is tried at once."""
         self._mounts_lost = 0
         self._stop = threading.Event()
+        self._lookout = Lookout(kv)
         self._told: set[tuple[str, int, str]] = set()
 
     def run_until_idle(self, timeout_s: float | None = None) -> list[Job]:
@@ -118,6 +120,7 @@ class Engine:
                 now = time.monotonic()
                 if self._unable and now - tried > _TRY_AGAIN_S:
                     self._unable.clear()
+                    self._lookout.wake()
                     tried = now
                 if now - idle_since > _WARM_S:
                     workshop.start_over()
@@ -136,9 +139,18 @@ class Engine:
 
     def _step(self, workshop: Workshop) -> Job | None:
         """Make the jobs that are due, and run one; None when none may run now."""
+        if self._lookout.is_quiet():
+            return None
+        changes = self._kv.changes()
+        job = self._run_next(workshop)
+        if job is None:
+            self._lookout.rest(changes)
+        return job
+
+    def _run_next(self, workshop: Workshop) -> Job | None:
         tick(self._kv, self._cache)
         create_jobs(self._kv)
-        while claim := claim_next(self._kv, self._owner, without=self._unable):
+        while claim := claim_next(self._kv, self._owner, self._choose):
             try:
                 return self._run(claim, workshop)
             except (ClaimLostError, JobNotFoundError, PipelineNotFoundError):
@@ -152,6 +164,9 @@ class Engine:
             except Exception as problem:
                 self._unable[claim.job.pipeline, claim.job.version] = problem
         return None
+
+    def _choose(self, txn: ReadTxn) -> Job | None:
+        return self._lookout.first_ready(txn, self._unable)
 
     def _run(self, claim: Claim, workshop: Workshop) -> Job:
         self._progress(claim.job)

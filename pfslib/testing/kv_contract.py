@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -232,6 +233,21 @@ class KVContract:
             assert [key for key, _ in txn.scan(_MIDDLE)] == [b"a", b"bb", b"c"]
 
     # --- transactions --------------------------------------------------------------------
+
+    def test_changes_are_counted(self, kv: KV) -> None:
+        """The count is another after each change, and only then."""
+        counts = [kv.changes()]
+        for number in range(3):
+            with kv.read() as txn:
+                txn.get(Table.META, b"k")
+            with suppress(ValueError), kv.write() as txn:
+                txn.put(Table.META, b"k", b"not kept")
+                raise ValueError
+            assert kv.changes() == counts[-1]
+            with kv.write() as txn:
+                txn.put(Table.META, b"k", b"%d" % number)
+            counts.append(kv.changes())
+        assert counts == sorted(set(counts))
 
     def test_an_exception_rolls_everything_back(self, kv: KV) -> None:
         _fill(kv, _MIDDLE)

@@ -29,6 +29,10 @@ class WrappedKV:
         """See KV."""
         return self._kv.sweeping()
 
+    def changes(self) -> int:
+        """See KV."""
+        return self._kv.changes()
+
     def room(self) -> Room:
         """See KV."""
         return self._kv.room()

@@ -15,7 +15,7 @@ import pfslib
 from pfslib import ConflictError, InvalidSpecError, Job, Store
 from pfslib.pipelines.claims import claim_next, new_owner
 from pfslib.pipelines.crons import tick
-from pfslib.pipelines.ledger import put_job
+from pfslib.pipelines.ledger import put_job, queued_jobs
 from pfslib.pipelines.trigger import create_jobs
 from pfslib.pipelines.works import find_work, put_work
 from pfslib.testing.runner_workbench import wait_until
@@ -433,7 +433,7 @@ def test_a_job_may_take_so_long_while_somebody_runs_it(
     bench.pipeline("p", slow, "data", job_timeout="8s")
     commit_files(store, "data", {"/a": "1"})
     create_jobs(store.kv)
-    claim = claim_next(store.kv, new_owner())
+    claim = claim_next(store.kv, new_owner(), lambda txn: next(queued_jobs(txn)))
     assert claim is not None
     with store.kv.write() as txn:
         left = msgspec.structs.replace(
