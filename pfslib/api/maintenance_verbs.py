@@ -29,6 +29,8 @@ class MaintenanceVerbs:
     ) -> GcReport:
         """Give back the room of what no commit, open commit, job, image or mount needs any more.
 
+        What killed processes left of the jobs that they ran goes, too.
+
         Runs beside everything else. The room is used again before the store's file grows; to make
         the file smaller, compact it.
 
@@ -46,7 +48,10 @@ class MaintenanceVerbs:
         packed anew; with ``compact``, reading and writing all that stays.
         """
         from pfslib.maintenance.gc import collect
+        from pfslib.pipelines.scratch import sweep_scratch
 
+        if not dry_run:
+            sweep_scratch(self.path)
         return collect(self.kv, dry_run=dry_run, compact=compact, progress=progress)
 
     def fsck(self, *, read_data: bool = False, progress: Progress | None = None) -> FsckReport:

@@ -12,7 +12,7 @@ from pfslib.kv.protocol import KV
 from pfslib.model.work import JobState
 from pfslib.pipelines.job_requests import is_named
 from pfslib.pipelines.ledger import find_job, list_logs, list_numbered_datums
-from pfslib.pipelines.workshop import scratch_of
+from pfslib.pipelines.scratch import scratch_of
 
 Printed = tuple[int, int, bytes]
 """Number of the datum, number of the attempt, and the bytes."""

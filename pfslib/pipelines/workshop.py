@@ -10,19 +10,15 @@ from tempfile import mkdtemp
 from types import TracebackType
 from typing import Protocol, Self
 
-from pfslib.kv.process import is_alive
 from pfslib.kv.store_files import make_store_folder
 from pfslib.model.errors import MountError, RunnerError
 from pfslib.model.work import Pipeline
-from pfslib.mounts.mountinfo import INPUTS, find_mount
+from pfslib.mounts.mountinfo import INPUTS
 from pfslib.mounts.mountinfo import is_alive as is_mount_alive
 from pfslib.mounts.mounting import Mounted, mount
-from pfslib.mounts.unmounting import detach
 from pfslib.pipelines.clearing import clear_away
 from pfslib.pipelines.runner import Confinement, Runner, Session
-
-SCRATCH = "scratch"
-_TREES = "trees"
+from pfslib.pipelines.scratch import TREES, scratch_of, sweep_scratch
 
 ChooseRunner = Callable[[Pipeline, Path], Runner]
 """Gives the runner of a pipeline; the path is where every tree of the store is mounted by key."""
@@ -57,7 +53,7 @@ class _MountedTrees:
         # Root's commands may run as somebody else, who has to read this; from outside, nobody gets
         # there through the directories above.
         others = os.geteuid() == 0
-        place = scratch / _TREES if others else None
+        place = scratch / TREES if others else None
         if place is not None:
             place.mkdir(exist_ok=True)
         self._mounted: Mounted = mount(
@@ -92,6 +88,7 @@ class Workshop:
         self._has_scratch = False
 
     def __enter__(self) -> Self:
+        sweep_scratch(self._store_dir)
         return self
 
     def __exit__(
@@ -111,7 +108,6 @@ class Workshop:
         """A folder for this run alone, made when there is a first job."""
         if not self._has_scratch:
             make_store_folder(self._scratch.parent)
-            _sweep(self._scratch.parent)
             make_store_folder(self._scratch)
             self._has_scratch = True
         return self._scratch
@@ -136,7 +132,8 @@ class Workshop:
         return self._sessions[key]
 
     def start_over(self) -> None:
-        """Give up what may be broken; it is made again when it is needed."""
+        """Give up what may be broken, and what others left; it is made again when it is needed."""
+        sweep_scratch(self._store_dir)
         self.close_sessions()
         shown, self._shown = self._shown, None
         if shown is not None:
@@ -165,19 +162,3 @@ def _is_replaced(session: Session, runner: Runner, image: str | None) -> bool:
         return runner.digest_of(image) != session.image_digest
     except RunnerError:  # the session knows how to wait for what went away
         return False
-
-
-def scratch_of(store_dir: Path, owner: str) -> Path:
-    """Where an engine run lays out its work."""
-    return store_dir / SCRATCH / owner.replace("/", "~")
-
-
-def _sweep(scratch: Path) -> None:
-    """Remove what dead processes left behind."""
-    for folder in scratch.iterdir():
-        if is_alive(folder.name.partition("~")[0]) is False:
-            left = find_mount(folder / _TREES)
-            if left is not None:  # its server is about to notice
-                with suppress(MountError):
-                    detach(left, lazy=True)
-            clear_away(folder)

@@ -73,6 +73,28 @@ def test_a_killed_run_is_taken_over_and_its_finished_datums_kept(
     process.stdout.close()
 
 
+@pytest.mark.parametrize("by", ["gc", "a run with nothing to do"])
+def test_what_a_killed_run_laid_out_is_removed(
+    store: Store, run: Callable[[], list[Job]], tmp_path: Path, by: str
+) -> None:
+    store.create_repo("data")
+    store.create_pipeline(shell_spec("p", "data", f"echo > {tmp_path}/on; sleep 60"))
+    commit_files(store, "data", {"/a": "a"})
+    process = start(store)
+    wait_for((tmp_path / "on").exists)
+    process.kill()
+    process.communicate(timeout=20)
+    store.stop_pipeline("p")
+    assert list((store.path / "scratch").iterdir())
+    if by == "gc":
+        store.gc(dry_run=True)
+        assert list((store.path / "scratch").iterdir())
+        store.gc()
+    else:
+        assert run() == []
+    assert list((store.path / "scratch").iterdir()) == []
+
+
 def test_three_processes_run_each_job_once(store: Store, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
