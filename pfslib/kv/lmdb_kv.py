@@ -168,8 +168,13 @@ class LmdbKV:
 
     def changes(self) -> int:
         """See KV."""
+        # Not `Environment.info`, which is ahead of what readers see while a change is being synced.
         with self._using() as opened, translated(opened.error):
-            return int(opened.env.info()["last_txnid"])
+            txn = opened.begin()
+            try:
+                return changes_of(txn)
+            finally:
+                opened.abort(txn)
 
     def room(self) -> Room:
         """See KV."""

@@ -249,6 +249,23 @@ class KVContract:
             counts.append(kv.changes())
         assert counts == sorted(set(counts))
 
+    def test_who_reads_after_counting_sees_what_was_counted(self, kv: KV) -> None:
+        """A change is not counted before readers see it, however long it takes to be synced."""
+
+        def write() -> None:
+            for number in range(1, 101):
+                with kv.write() as txn:
+                    txn.put(Table.META, b"k", b"%d" % number)
+
+        writer, before, last = threading.Thread(target=write), kv.changes(), 0
+        writer.start()
+        while last < 100:  # noqa: PLR2004 - all
+            counted = kv.changes() - before
+            with kv.read() as txn:
+                last = int(txn.get(Table.META, b"k") or b"0")
+            assert counted <= last
+        writer.join()
+
     def test_an_exception_rolls_everything_back(self, kv: KV) -> None:
         _fill(kv, _MIDDLE)
         with kv.read() as txn:
