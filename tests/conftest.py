@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -24,6 +26,12 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("pfslib")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """When a thread that never ends keeps the process from ending, say which, and end it."""
+    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -57,6 +57,9 @@ from pfslib.pipelines.runner import (
 _logger = logging.getLogger(__name__)
 
 _PING_TIMEOUT_S = 2.0
+_END_S = 60.0
+"""An engine has so long to tell of the end of a container that was killed."""
+
 _PROCESSES_LIMIT = 4096
 _KILLED = {128 + signal.SIGTERM, 128 + signal.SIGKILL}
 """Exit codes of what an engine has ended, among others."""
@@ -353,8 +356,8 @@ class DockerSession:
                     return code, bool(state["OOMKilled"])
                 with contextlib.suppress(docker.errors.APIError):  # it has ended meanwhile
                     self._client.kill(container)
-                stream.pump(None)
-            self._exit_code(container, None)
+                stream.pump(time.monotonic() + _END_S)
+            self._exit_code(container, time.monotonic() + _END_S)
             return Ended.BY_DEADLINE, False
 
     def _exit_code(self, container: str, deadline: float | None) -> int | None:

@@ -60,6 +60,8 @@ done
 """
 
 _START_TIMEOUT_S = 60.0
+_GRAFT_TIMEOUT_S = 60.0
+_DEATH_MS = 10_000
 _READ_BYTES = 1 << 18
 
 
@@ -97,8 +99,13 @@ class Grafter:
     def _ask(self, namespace: int, message: tuple[dict[str, str], str]) -> None:
         control = self._process.control
         with self._process.lock:
-            socket.send_fds(control, [marshal.dumps(message)], [namespace])
-            answer = os.fsdecode(control.recv(4096)) or self._process.last_words()
+            control.settimeout(_GRAFT_TIMEOUT_S)
+            try:
+                socket.send_fds(control, [marshal.dumps(message)], [namespace])
+                answer = os.fsdecode(control.recv(4096)) or self._process.last_words()
+            except TimeoutError as error:
+                control.shutdown(socket.SHUT_RDWR)  # its next answer would be taken for another's
+                answer = str(error)
         if problem := answer.strip():
             raise RunnerError(
                 f"an attempt's data cannot be shown to its container: {problem}",
@@ -244,7 +251,8 @@ class Worker:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         death = select.poll()
         death.register(self._pidfd, select.POLLIN)
-        death.poll()
+        # Not for ever: what waits for a file system inside the kernel does not even die.
+        death.poll(_DEATH_MS)
 
     def end(self) -> None:
         """Kill the container and let go of all that was made for it."""

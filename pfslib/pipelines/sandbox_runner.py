@@ -105,6 +105,9 @@ def sandbox_available() -> str:
     return ""
 
 
+_REHEARSAL_S = 60.0
+
+
 class SandboxSession:
     """A warm zygote process and the attempts it runs. Made by `SandboxRunner.session`."""
 
@@ -248,10 +251,13 @@ class SandboxSession:
             self._control_groups.group() as group,
         ):
             order = self._order(self._view({}, ""), [], {}, "/", group)
+            deadline = time.monotonic() + _REHEARSAL_S
             try:
-                answers = self._carry_out(order, b"", log, None)
+                answers = self._carry_out(order, b"", log, deadline)
             except RunnerError as error:
                 raise _not_here(self._guard.last_words()) from error
+        if time.monotonic() >= deadline:
+            raise _not_here(f"it was not there after {_REHEARSAL_S:g} s")
         if "failed" in answers:
             raise _not_here(answers["failed"])
 
