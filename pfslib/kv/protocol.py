@@ -133,7 +133,7 @@ class KV(Protocol):
         ...
 
     def changes(self) -> int:
-        """How many there were, by whomever, that readers see: of equal numbers the states are equal.
+        """How many there were, by whomever, that readers see: equal numbers, equal states.
 
         Cost: 10 us.
         """
