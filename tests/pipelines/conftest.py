@@ -9,6 +9,7 @@ import pytest
 
 import pfslib
 from pfslib import Job, Store
+from pfslib.testing.scripted_bench import Bench
 
 
 @pytest.fixture
@@ -21,3 +22,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def run(store: Store) -> Callable[[], list[Job]]:
     """Run what was triggered, in the sandbox, quietly."""
     return lambda: store.run(runner="local", notice=lambda _sentence: None)
+
+
+@pytest.fixture
+def bench(store: Store) -> Bench:
+    """A store with a repo, whose pipelines run functions."""
+    store.create_repo("data")
+    return Bench(store)
