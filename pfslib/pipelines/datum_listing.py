@@ -9,7 +9,13 @@ import msgspec
 from pfslib.kv.protocol import ReadTxn
 from pfslib.model.nodes import Entry
 from pfslib.model.work import DatumRecord, DatumResult, DatumState, Job, JobInput, Work
-from pfslib.pipelines.ledger import find_job, find_result, list_datums, list_numbered_datums
+from pfslib.pipelines.ledger import (
+    find_datum,
+    find_job,
+    find_result,
+    list_datums,
+    list_numbered_datums,
+)
 from pfslib.pipelines.works import WorkTree, find_work
 from pfslib.trees.nodestore import TreeCache
 from pfslib.trees.walk import Parts
@@ -58,45 +64,56 @@ def list_all_datums(txn: ReadTxn, job: Job, cache: TreeCache) -> Iterator[tuple[
 def who_made(txn: ReadTxn, output_commit: str, path: Parts, cache: TreeCache) -> Iterator[Made]:
     """The datums that wrote a file of an output, in the order in which they were merged.
 
-    Cost: O(log n) for each, and linear in the datums that the jobs have run that ran them; in those
-    of all jobs of the pipeline, for one that was run again since, as was asked.
+    Cost: O(log n) for each. Linear in the datums that a job has run, for one that is not at its
+    place among them, as in another pipeline; in those of all jobs of the pipeline, for one that was
+    run again since, as was asked.
     """
     work = find_work(txn, output_commit)
     if work is None:
         return
-    tree, makers = WorkTree(txn, work, cache), _Makers(txn, work)
+    tree, makers = WorkTree(txn, work, cache), _Makers(txn, work, cache)
     for order, entry in tree.writers(path):
         key, output = tree.key(order), tree.output(order)
         if key is not None:
-            job, record = makers.find(key, output)
+            job, record = makers.find(order, key, output)
             yield Made(record or _skipped(txn, key, "", output), job, work.inputs, entry.size)
 
 
 class _Makers:
     """Finds who ran the datums of an output."""
 
-    def __init__(self, txn: ReadTxn, work: Work) -> None:
+    def __init__(self, txn: ReadTxn, work: Work, cache: TreeCache) -> None:
         self._txn = txn
+        self._cache = cache
         self._work = work
+        self._trees: dict[str, WorkTree] = {}
         self._ran: dict[str, dict[bytes, DatumRecord]] = {}
 
-    def find(self, key: bytes, output: Entry | None) -> tuple[Job | None, DatumRecord | None]:
+    def find(
+        self, order: bytes, key: bytes, output: Entry | None
+    ) -> tuple[Job | None, DatumRecord | None]:
         """The job that ran a datum with this output, and its record of that, as far as known."""
         result = find_result(self._txn, key)
         if result is None or _is_of(result, output):
             job = find_job(self._txn, result.job if result is not None else self._work.job)
-            return job, self._record(job, key)
+            return job, self._record(job, order, key)
         job = find_job(self._txn, self._work.job)
         while job is not None:
-            record = self._record(job, key)
+            record = self._record(job, order, key)
             if record is not None and _same(record.output, output):
                 return job, record
             job = find_job(self._txn, job.base) if job.base else None
         return None, None
 
-    def _record(self, job: Job | None, key: bytes) -> DatumRecord | None:
+    def _record(self, job: Job | None, order: bytes, key: bytes) -> DatumRecord | None:
         if job is None:
             return None
+        if job.id not in self._trees:
+            work = find_work(self._txn, job.output_commit)
+            self._trees[job.id] = WorkTree(self._txn, work, self._cache)
+        record = find_datum(self._txn, job.id, self._trees[job.id].number(order))
+        if record is not None and record.key == key:
+            return record
         if job.id not in self._ran:
             self._ran[job.id] = {record.key: record for record in list_datums(self._txn, job.id)}
         return self._ran[job.id].get(key)

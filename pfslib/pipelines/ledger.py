@@ -189,6 +189,12 @@ def put_datum(txn: WriteTxn, job_id: str, number: int, record: DatumRecord) -> N
     txn.put(Table.JOB_DATUMS, id_key(job_id) + number_key(number), pack(record))
 
 
+def find_datum(txn: ReadTxn, job_id: str, number: int) -> DatumRecord | None:
+    """What became of the datum at a place among all of a job's; None if the job did not run it."""
+    value = txn.get(Table.JOB_DATUMS, id_key(job_id) + number_key(number))
+    return unpack(DatumRecord, value) if value is not None else None
+
+
 def list_datums(txn: ReadTxn, job_id: str) -> Iterator[DatumRecord]:
     """The datums that a job ran, in their order."""
     yield from (record for _, record in list_numbered_datums(txn, job_id))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from pfslib.pipelines import datum_listing
 from pfslib.pipelines.works import find_work, put_work
 from pfslib.testing.scripted_bench import Bench, copy, counts, scripted_spec
 from pfslib.testing.shell_pipelines import commit_files
@@ -95,6 +98,20 @@ def test_a_file_says_who_made_it(bench: Bench) -> None:
     ]
     assert made[0].inputs[0].commit == second_source != source
     assert bench.store.explain_file("data", "master", "/a") == []
+
+
+def test_who_made_a_file_is_found_without_a_look_at_other_datums(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.pipeline("p", copy, "data")
+    commit_files(bench.store, "data", {f"/{n}": str(n) for n in range(9)})
+    (first,) = bench.run()
+    commit_files(bench.store, "data", {"/0": None, "/33": "new"})
+    (second,) = bench.run()
+    monkeypatch.setattr(datum_listing, "list_datums", None)
+    for path, job in (("/5", first), ("/33", second)):
+        (made,) = bench.store.explain_file("p", "master", path)
+        assert (made.datum.inputs[0].path, made.job) == (path[1:].encode(), job)
 
 
 def test_a_file_from_a_result_that_was_replaced_since(bench: Bench) -> None:
