@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pfslib.model.errors import PfsError
@@ -28,12 +29,15 @@ class Autorun:
         store: The store. It ends, too, when that is not referred to any more, and with the main
             thread.
         reopen: Opens the store anew, for the thread alone: it must not keep the other one alive.
+        egress_to: Below this host directory outputs may be copied.
 
     Attributes:
         unable: Why a job of a pipeline and version could not be run when that was last tried.
     """
 
-    def __init__(self, store: Store, reopen: Callable[[], Store]) -> None:
+    def __init__(
+        self, store: Store, reopen: Callable[[], Store], egress_to: Path | None = None
+    ) -> None:
         self.unable: dict[tuple[str, int], Exception] = {}
         self._process = os.getpid()
         self._stop = _Stop()
@@ -41,7 +45,10 @@ class Autorun:
         forgotten.atexit = False
         # Not a daemon: at the end of the process it gives its job back, and takes its mount away.
         self._thread = threading.Thread(
-            target=_work, args=(reopen, self._stop, self.unable), name="pfs-autorun", daemon=False
+            target=_work,
+            args=(reopen, self._stop, self.unable, egress_to),
+            name="pfs-autorun",
+            daemon=False,
         )
         self._thread.start()
 
@@ -77,6 +84,7 @@ def _work(
     reopen: Callable[[], Store],
     stop: threading.Event,
     unable: dict[tuple[str, int], Exception],
+    egress_to: Path | None,
 ) -> None:
     with reopen() as store:
 
@@ -91,7 +99,7 @@ def _work(
 
         while not stop.is_set():
             try:
-                store.watch(stop, progress=tell_able, unable=tell_unable)
+                store.watch(stop, progress=tell_able, unable=tell_unable, egress_to=egress_to)
             except (PfsError, OSError) as error:
                 # The disk may be full, or another writer be at it for long: that passes.
                 _log.warning("jobs are not run for a moment: %s", error)

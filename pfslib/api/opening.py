@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from pfslib.api.store import Store
 from pfslib.api.tree_source import STORE_PARAMETERS
@@ -34,6 +35,7 @@ def open(  # noqa: A001
     create: bool = False,
     accept_loss: bool = False,
     autorun: bool = False,
+    egress_to: Path | None = None,
 ) -> Store:
     """Open a store.
 
@@ -47,6 +49,7 @@ def open(  # noqa: A001
             has lost them, or an older data file was put in place; without it that is an error.
         autorun: Run jobs as commits trigger them, and make clocks tick, by threads of this process
             and until the store is closed, as `Store.watch` does. What goes wrong is logged.
+        egress_to: Below this host directory those jobs may copy outputs, if their specs want it.
 
     Raises:
         StoreNotFoundError: No store there; a mistyped path never makes a new one.
@@ -61,7 +64,7 @@ def open(  # noqa: A001
         with suppress(AlreadyExistsError):  # another process was faster: open its store
             create_store(directory, STORE_PARAMETERS)
     made = check_store(directory, STORE_PARAMETERS)
-    return Store(made, accept_loss=accept_loss, autorun=autorun)
+    return Store(made, accept_loss=accept_loss, autorun=autorun, egress_to=egress_to)
 
 
 def recover(

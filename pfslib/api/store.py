@@ -75,9 +75,16 @@ class Store(
         cache: What was read of its trees; for the library itself.
     """
 
-    def __init__(self, path: Path, *, accept_loss: bool = False, autorun: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        accept_loss: bool = False,
+        autorun: bool = False,
+        egress_to: Path | None = None,
+    ) -> None:
         super().__init__(path, accept_loss=accept_loss)
-        self._background = Autorun(self, partial(Store, path)) if autorun else None
+        self._background = Autorun(self, partial(Store, path), egress_to) if autorun else None
 
     @property
     def autorun(self) -> bool:  # noqa: D102 - see the class

@@ -129,6 +129,21 @@ def test_a_watcher_says_once_which_pipelines_wait_for_a_runner(store: Store) -> 
 
 @pytest.mark.mount
 @pytest.mark.sandbox
+def test_outputs_are_copied_where_the_one_who_opened_the_store_allows_it(tmp_path: Path) -> None:
+    with pfslib.open(
+        tmp_path / "s", create=True, autorun=True, egress_to=tmp_path / "copies"
+    ) as store:
+        store.create_repo("data")
+        egress = {"URL": f"file://{tmp_path}/copies/p"}
+        store.create_pipeline(shell_spec("p", "data", COPY, egress=egress))
+        commit_files(store, "data", {"/a": "1"})
+        ((job,), _) = store.flush("data@master", timeout_s=30)
+        assert (job.state, job.reason) == ("success", "")
+    assert (tmp_path / "copies/p/a").read_text() == "1"
+
+
+@pytest.mark.mount
+@pytest.mark.sandbox
 def test_jobs_run_by_themselves_while_the_store_is_open(tmp_path: Path) -> None:
     duration = unique_duration()
     with pfslib.open(tmp_path / "s", create=True, autorun=True) as store:
