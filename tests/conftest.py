@@ -31,7 +31,7 @@ settings.load_profile("pfslib")
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure() -> None:
     """When a thread that never ends keeps the process from ending, say which, and end it."""
-    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(120, exit=True, file=sys.__stderr__)
 
 
 @pytest.hookimpl(wrapper=True)
