@@ -69,8 +69,7 @@ class Store(
 
     Attributes:
         path: The store's directory.
-        autorun: Whether this process runs jobs in the background while it is open; a forked child
-            does not.
+        autorun: Whether this very process, and no parent of it, runs jobs in the background.
         kv: The database below; for the library itself.
         cache: What was read of its trees; for the library itself.
     """
