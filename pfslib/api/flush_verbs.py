@@ -35,6 +35,11 @@ class FlushVerbs:
 
     _background: Autorun | None
 
+    @property
+    def autorun(self) -> bool:
+        """Whether this very process, and no parent of it, runs jobs in the background."""
+        return self._background is not None and self._background.is_here
+
     def flush(
         self,
         *references: str | Commit,

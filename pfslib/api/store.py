@@ -69,7 +69,6 @@ class Store(
 
     Attributes:
         path: The store's directory.
-        autorun: Whether this very process, and no parent of it, runs jobs in the background.
         kv: The database below; for the library itself.
         cache: What was read of its trees; for the library itself.
     """
@@ -84,10 +83,6 @@ class Store(
     ) -> None:
         super().__init__(path, accept_loss=accept_loss)
         self._background = Autorun(self, partial(Store, path), egress_to) if autorun else None
-
-    @property
-    def autorun(self) -> bool:  # noqa: D102 - see the class
-        return self._background is not None and self._background.is_here
 
     def close(self) -> None:
         """Give the store back; its handles raise StoreClosedError from then on. Idempotent.
