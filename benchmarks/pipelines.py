@@ -18,7 +18,7 @@ from benchmarks import measure
 from benchmarks.measure import Step
 from benchmarks.report import Row, each, row
 from benchmarks.scales import Scale
-from pfslib.pipelines.docker_runner import docker_available
+from pfslib.runners.docker_runner import docker_available
 
 _OVERHEAD_MS = 10.0
 _LATENCY_MS = 50.0

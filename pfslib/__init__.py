@@ -104,7 +104,7 @@ if TYPE_CHECKING:
     )
     from pfslib.model.work import DatumRecord, DatumState, Image, Job, JobState, Pipeline
     from pfslib.mounts.mounting import Mounted
-    from pfslib.pipelines.runner import Attempt, Confinement, Outcome, Runner, Session
+    from pfslib.runners.runner import Attempt, Confinement, Outcome, Runner, Session
     from pfslib.trees.export import Exported
 
 _HOME = {
@@ -156,11 +156,11 @@ _HOME = {
     "JobState": "pfslib.model.work",
     "Pipeline": "pfslib.model.work",
     "Mounted": "pfslib.mounts.mounting",
-    "Attempt": "pfslib.pipelines.runner",
-    "Confinement": "pfslib.pipelines.runner",
-    "Outcome": "pfslib.pipelines.runner",
-    "Runner": "pfslib.pipelines.runner",
-    "Session": "pfslib.pipelines.runner",
+    "Attempt": "pfslib.runners.runner",
+    "Confinement": "pfslib.runners.runner",
+    "Outcome": "pfslib.runners.runner",
+    "Runner": "pfslib.runners.runner",
+    "Session": "pfslib.runners.runner",
     "Exported": "pfslib.trees.export",
     "AlreadyExistsError": "pfslib.model.errors",
     "BranchBusyError": "pfslib.model.errors",

@@ -13,8 +13,8 @@ from pfslib.api.waiting import rounds
 from pfslib.model.errors import BusyError
 from pfslib.model.work import Job, JobState
 from pfslib.pipelines.downstream import find_downstream
-from pfslib.pipelines.runner import Runner
 from pfslib.pipelines.trigger import create_jobs
+from pfslib.runners.runner import Runner
 
 if TYPE_CHECKING:
     from pfslib.api.store import Store

@@ -18,7 +18,7 @@ from pfslib.pipelines import ledger
 from pfslib.pipelines.datum_listing import Made, list_all_datums, who_made
 from pfslib.pipelines.job_requests import cancel_job, find_datums, rerun_job
 from pfslib.pipelines.log_reader import LogReader
-from pfslib.pipelines.runner import Runner
+from pfslib.runners.runner import Runner
 from pfslib.trees.lookup import get_entry
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class JobVerbs:
     ) -> Engine:
         # Imported here: most uses of a store, and every command of the shell, run nothing.
         from pfslib.pipelines.engine import Engine
-        from pfslib.pipelines.runners import RunnerChoice
+        from pfslib.pipelines.runner_choice import RunnerChoice
 
         choice = RunnerChoice(self.kv, self.path, runner, notice or _log.warning)
         return Engine(

@@ -1,1 +1,1 @@
-"""Work: commits in, commands in the middle, commits out."""
+"""Work: commits in, runs of commands in the middle, commits out."""

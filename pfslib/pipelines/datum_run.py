@@ -19,7 +19,6 @@ from pfslib.model.errors import MountError
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import to_plain
 from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
-from pfslib.pipelines.bounded_log import read_kept
 from pfslib.pipelines.claims import Claim
 from pfslib.pipelines.clearing import clear_away
 from pfslib.pipelines.collecting import read_output
@@ -30,8 +29,9 @@ from pfslib.pipelines.leases import POLL_S, end_lease, take_lease
 from pfslib.pipelines.ledger import find_result, put_datum, put_log, put_result
 from pfslib.pipelines.output_inspector import InputTrees
 from pfslib.pipelines.plan import Task
-from pfslib.pipelines.runner import Attempt, AttemptLostError, Outcome, Session
 from pfslib.pipelines.workshop import ShownTrees
+from pfslib.runners.bounded_log import read_kept
+from pfslib.runners.runner import Attempt, AttemptLostError, Outcome, Session
 from pfslib.trees.contents import ContentWriter
 from pfslib.trees.directories import empty_directory
 from pfslib.trees.edit import Edit, apply_edits

@@ -17,8 +17,8 @@ from pfslib.mounts.mountinfo import INPUTS
 from pfslib.mounts.mountinfo import is_alive as is_mount_alive
 from pfslib.mounts.mounting import Mounted, mount
 from pfslib.pipelines.clearing import clear_away
-from pfslib.pipelines.runner import Confinement, Runner, Session
 from pfslib.pipelines.scratch import TREES, scratch_of, sweep_scratch
+from pfslib.runners.runner import Confinement, Runner, Session
 
 ChooseRunner = Callable[[Pipeline, Path], Runner]
 """Gives the runner of a pipeline; the path is where every tree of the store is mounted by key."""

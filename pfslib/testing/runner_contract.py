@@ -30,7 +30,7 @@ from pathlib import Path
 import pytest
 
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines.runner import Attempt, Confinement, Outcome, Runner, Session
+from pfslib.runners.runner import Attempt, Confinement, Outcome, Runner, Session
 from pfslib.testing.runner_workbench import (
     Workbench,
     mounts_below,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypedDict, Unpack
 
-from pfslib.pipelines.runner import Attempt, Outcome, Session
+from pfslib.runners.runner import Attempt, Outcome, Session
 
 _PROMPTLY_S = 10.0
 

@@ -18,7 +18,7 @@ from pfslib.model.paths import join_path
 from pfslib.model.work import Job
 from pfslib.pipelines.datum_variables import LISTS
 from pfslib.pipelines.engine import Engine
-from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome
+from pfslib.runners.runner import UNCONFINED, Attempt, Confinement, Outcome
 from pfslib.trees.directories import root_entry
 from pfslib.trees.filereader import read_file
 from pfslib.trees.walk import walk

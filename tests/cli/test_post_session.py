@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pfslib.pipelines.docker_runner import docker_available
+from pfslib.runners.docker_runner import docker_available
 
 pytestmark = [pytest.mark.mount, pytest.mark.sandbox]
 

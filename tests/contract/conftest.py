@@ -49,7 +49,7 @@ def engine(needed) -> Iterator[docker.APIClient]:
     """The Docker engine."""
     import docker
 
-    from pfslib.pipelines.docker_runner import docker_available
+    from pfslib.runners.docker_runner import docker_available
 
     needed(docker_available())
     client = docker.APIClient(**docker.utils.kwargs_from_env())

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-import pfslib.pipelines.docker_runner
+import pfslib.runners.docker_runner
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines import docker_owner
-from pfslib.pipelines.docker_runner import DockerRunner, docker_available
-from pfslib.pipelines.runner import Confinement, Runner
+from pfslib.runners import docker_owner
+from pfslib.runners.docker_runner import DockerRunner, docker_available
+from pfslib.runners.runner import Confinement, Runner
 from pfslib.testing.runner_contract import RunnerContract
 from pfslib.testing.runner_workbench import (
     Workbench,
@@ -26,7 +26,7 @@ from pfslib.testing.runner_workbench import (
 
 pytestmark = pytest.mark.docker
 
-PROJECT = Path(pfslib.pipelines.docker_runner.__file__).parents[2]
+PROJECT = Path(pfslib.runners.docker_runner.__file__).parents[2]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can")
 both_ways = pytest.mark.parametrize("warm", [True, False], ids=["staying", "single"])
@@ -272,7 +272,7 @@ def test_only_who_lacked_memory_is_told_so(small_image, scratch, tmp_path, warm)
 OWNER = """
 import sys
 from pathlib import Path
-from pfslib.pipelines.docker_runner import DockerRunner
+from pfslib.runners.docker_runner import DockerRunner
 from pfslib.testing.runner_workbench import Workbench
 place, image, mark, warm = Path(sys.argv[1]), *sys.argv[2:]
 session = DockerRunner(warm=warm == "True").session(image, scratch=place)
@@ -329,7 +329,7 @@ def test_another_machines_containers_are_left_alone():
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from pfslib.pipelines.docker_runner import DockerRunner
+from pfslib.runners.docker_runner import DockerRunner
 from pfslib.testing.runner_workbench import Workbench
 place = Path.cwd()
 (place / "scratch").mkdir()

@@ -16,9 +16,9 @@ import pytest
 
 import pfslib
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines import docker_engine
-from pfslib.pipelines.docker_engine import connect
-from pfslib.pipelines.docker_runner import DockerRunner, docker_available
+from pfslib.runners import docker_engine
+from pfslib.runners.docker_engine import connect
+from pfslib.runners.docker_runner import DockerRunner, docker_available
 from pfslib.testing.runner_workbench import (
     mounts_below,
     processes_with,

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-import pfslib.pipelines.sandbox_runner
+import pfslib.runners.sandbox_runner
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines.control_groups import find_places
-from pfslib.pipelines.runner import Attempt
-from pfslib.pipelines.sandbox_runner import SandboxRunner, sandbox_available
+from pfslib.runners.control_groups import find_places
+from pfslib.runners.runner import Attempt
+from pfslib.runners.sandbox_runner import SandboxRunner, sandbox_available
 from pfslib.testing.runner_workbench import (
     Workbench,
     mounts_below,
@@ -30,7 +30,7 @@ from pfslib.testing.runner_workbench import (
 
 pytestmark = pytest.mark.sandbox
 
-PROJECT = Path(pfslib.pipelines.sandbox_runner.__file__).parents[2]
+PROJECT = Path(pfslib.runners.sandbox_runner.__file__).parents[2]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can")
 
@@ -55,7 +55,7 @@ def workbench(scratch, tmp_path):
 def zygotes(owner: int) -> list[int]:
     """The sandbox processes that descend from a process: guards, zygotes, inits; older first."""
     parents, started = {}, {}
-    for pid in processes_with("pfslib.pipelines.sandbox_zygote"):
+    for pid in processes_with("pfslib.runners.sandbox_zygote"):
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             parents[pid], started[pid] = int(fields[1]), int(fields[19])
@@ -91,7 +91,7 @@ def test_closing_ends_the_zygote(scratch):
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from pfslib.pipelines.sandbox_runner import SandboxRunner
+from pfslib.runners.sandbox_runner import SandboxRunner
 from pfslib.testing.runner_workbench import Workbench
 place, mark, fork = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 session = SandboxRunner().session(None, scratch=place)
@@ -181,7 +181,7 @@ def test_an_input_that_is_not_there_is_an_error_and_the_session_goes_on(workbenc
 SHARED = """
 import sys
 from pathlib import Path
-from pfslib.pipelines.sandbox_runner import SandboxRunner
+from pfslib.runners.sandbox_runner import SandboxRunner
 from pfslib.testing.runner_workbench import Workbench
 table, place = Path("/proc/self/mountinfo"), Path(sys.argv[1])
 def ours():  # others on the machine mount, too
@@ -239,7 +239,7 @@ def test_all_of_it_holds_for_an_ordinary_user(nobody):
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv of util-linux")
 def test_a_kernel_that_forbids_it_is_told_with_the_cure():
     python = (
-        "from pfslib.pipelines.sandbox_runner import sandbox_available; print(sandbox_available())"
+        "from pfslib.runners.sandbox_runner import sandbox_available; print(sandbox_available())"
     )
     script = (
         "echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --bounding-set=-all"

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-import pfslib.pipelines.sandbox_runner
+import pfslib.runners.sandbox_runner
 from pfslib.kv.process import this_process
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines import control_groups
-from pfslib.pipelines.control_groups import ControlGroups, Limits
-from pfslib.pipelines.runner import Attempt, Confinement, Runner
-from pfslib.pipelines.sandbox_runner import SandboxRunner, sandbox_available
+from pfslib.runners import control_groups
+from pfslib.runners.control_groups import ControlGroups, Limits
+from pfslib.runners.runner import Attempt, Confinement, Runner
+from pfslib.runners.sandbox_runner import SandboxRunner, sandbox_available
 from pfslib.testing.runner_contract import RunnerContract
 from pfslib.testing.runner_workbench import (
     Workbench,
@@ -31,7 +31,7 @@ from pfslib.testing.runner_workbench import (
 
 pytestmark = pytest.mark.sandbox
 
-PROJECT = Path(pfslib.pipelines.sandbox_runner.__file__).parents[2]
+PROJECT = Path(pfslib.runners.sandbox_runner.__file__).parents[2]
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can")
 

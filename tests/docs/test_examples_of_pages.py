@@ -26,8 +26,8 @@ import pfslib
 from pfslib.interop.filesystem import PfsFileSystem
 from pfslib.mounts.mountinfo import list_mounts
 from pfslib.mounts.unmounting import unmount
-from pfslib.pipelines.docker_runner import docker_available
-from pfslib.pipelines.sandbox_runner import sandbox_available
+from pfslib.runners.docker_runner import docker_available
+from pfslib.runners.sandbox_runner import sandbox_available
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/howto/*.md"))]

@@ -27,9 +27,9 @@ from pfslib.model.names import IMAGE_NAME_MAX
 from pfslib.model.nodes import INLINE_MAX, PIECE_MAX, Entry, Kind
 from pfslib.model.paths import COMPONENT_MAX, DEPTH_MAX
 from pfslib.model.work import JobInput, Pipeline, Transform
-from pfslib.pipelines.bounded_log import KEPT_MAX as LOG_BYTES_MAX
 from pfslib.pipelines.datums import DatumInput, datum_key, transform_stamp
 from pfslib.pipelines.trigger import job_of
+from pfslib.runners.bounded_log import KEPT_MAX as LOG_BYTES_MAX
 from pfslib.trees import edit, hoststats
 from pfslib.trees.directories import write_directory
 from pfslib.trees.nodestore import TreeCache

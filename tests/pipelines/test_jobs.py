@@ -10,8 +10,8 @@ import pytest
 
 from pfslib import Job, JobState, RunnerError, Session, StillNeededError, Store
 from pfslib.kv.tables import Table
-from pfslib.pipelines.runner import Confinement
-from pfslib.pipelines.sandbox_runner import SandboxRunner
+from pfslib.runners.runner import Confinement
+from pfslib.runners.sandbox_runner import SandboxRunner
 from pfslib.testing.shell_pipelines import commit_files, shell_spec
 
 pytestmark = [pytest.mark.mount, pytest.mark.sandbox]

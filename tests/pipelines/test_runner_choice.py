@@ -9,7 +9,7 @@ import pytest
 
 import pfslib
 from pfslib import InvalidInputError, Store
-from pfslib.pipelines import docker_runner
+from pfslib.runners import docker_runner
 from pfslib.testing.runner_workbench import wait_until
 from pfslib.testing.shell_pipelines import commit_files, shell_spec
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pfslib.pipelines import control_groups
-from pfslib.pipelines.control_groups import ControlGroups, Limits, find_places, groups_of
+from pfslib.runners import control_groups
+from pfslib.runners.control_groups import ControlGroups, Limits, find_places, groups_of
 
 CPU_AND_MEMORY = Limits(64 << 20, 1.5)
 

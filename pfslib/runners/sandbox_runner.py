@@ -25,13 +25,13 @@ from typing import Any, Self, cast
 import msgspec
 
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines.bare_process import BareProcess
-from pfslib.pipelines.bounded_log import BoundedLog
-from pfslib.pipelines.control_groups import ControlGroups, Group, Limits
-from pfslib.pipelines.runner import UNCONFINED, Attempt, Confinement, Outcome, out_of_memory
-from pfslib.pipelines.sandbox_attempt import Conversation, judge, memory_file, zygote_gone
-from pfslib.pipelines.sandbox_order import Order, View
-from pfslib.pipelines.sandbox_user import User, user_of
+from pfslib.runners.bare_process import BareProcess
+from pfslib.runners.bounded_log import BoundedLog
+from pfslib.runners.control_groups import ControlGroups, Group, Limits
+from pfslib.runners.runner import UNCONFINED, Attempt, Confinement, Outcome, out_of_memory
+from pfslib.runners.sandbox_attempt import Conversation, judge, memory_file, zygote_gone
+from pfslib.runners.sandbox_order import Order, View
+from pfslib.runners.sandbox_user import User, user_of
 
 _CONTAINER_ENGINES = (
     "/run/docker.sock",
@@ -297,7 +297,7 @@ class SandboxSession:
 
 def _start_guard(groups: Sequence[str]) -> BareProcess:
     try:
-        guard = BareProcess("pfslib.pipelines.sandbox_zygote")
+        guard = BareProcess("pfslib.runners.sandbox_zygote")
     except OSError as error:
         raise _not_here(str(error)) from error
     with contextlib.suppress(OSError):  # the rehearsal will tell

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pfslib.pipelines.runner import Attempt
+from pfslib.runners.runner import Attempt
 
 NO_SHELL: Final = "exec sh failed"
 """What the engine's init says in an image that has none."""

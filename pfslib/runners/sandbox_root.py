@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from pfslib.pipelines.linux_calls import (
+from pfslib.runners.linux_calls import (
     MS_BIND,
     MS_NODEV,
     MS_NOEXEC,
@@ -30,7 +30,7 @@ from pfslib.pipelines.linux_calls import (
 
 TYPE_CHECKING = False  # that of typing costs the zygote 5 ms
 if TYPE_CHECKING:
-    from pfslib.pipelines.sandbox_order import View
+    from pfslib.runners.sandbox_order import View
 
 _TAME = MS_NOSUID | MS_NODEV
 _ROOT_SIZE = "64m"

@@ -22,10 +22,10 @@ import msgspec
 import requests
 
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines import docker_owner
-from pfslib.pipelines.bounded_log import BoundedLog
-from pfslib.pipelines.docker_diagnosis import cause
-from pfslib.pipelines.docker_engine import (
+from pfslib.runners import docker_owner
+from pfslib.runners.bounded_log import BoundedLog
+from pfslib.runners.docker_diagnosis import cause
+from pfslib.runners.docker_engine import (
     ENGINE_ERRORS,
     ImageDigests,
     attached,
@@ -39,13 +39,13 @@ from pfslib.pipelines.docker_engine import (
     url_of,
     user_of_commands,
 )
-from pfslib.pipelines.docker_outcome import outcome
-from pfslib.pipelines.docker_pool import WorkerPool
-from pfslib.pipelines.docker_presence import EnginePresence
-from pfslib.pipelines.docker_script import needs_script, script_file
-from pfslib.pipelines.docker_stream import AttachedStream
-from pfslib.pipelines.docker_worker import CONTROL, LOOP, ControlDirectory, Ended, Grafter, Worker
-from pfslib.pipelines.runner import (
+from pfslib.runners.docker_outcome import outcome
+from pfslib.runners.docker_pool import WorkerPool
+from pfslib.runners.docker_presence import EnginePresence
+from pfslib.runners.docker_script import needs_script, script_file
+from pfslib.runners.docker_stream import AttachedStream
+from pfslib.runners.docker_worker import CONTROL, LOOP, ControlDirectory, Ended, Grafter, Worker
+from pfslib.runners.runner import (
     UNCONFINED,
     Attempt,
     AttemptLostError,

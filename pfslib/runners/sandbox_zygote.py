@@ -32,8 +32,8 @@ import signal
 import socket
 import time
 
-from pfslib.pipelines import sandbox_root
-from pfslib.pipelines.linux_calls import (
+from pfslib.runners import sandbox_root
+from pfslib.runners.linux_calls import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import NoReturn
 
-    from pfslib.pipelines.sandbox_order import Order
+    from pfslib.runners.sandbox_order import Order
 
 _MESSAGE_BYTES = 1 << 16
 _REMOVE_TRIES = 100

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from pfslib.pipelines.docker_engine import ENGINE_ERRORS
+from pfslib.runners.docker_engine import ENGINE_ERRORS
 
 _BACK_S: Final = 120.0
 """So long a restart may take."""

@@ -25,11 +25,11 @@ from io import FileIO
 from pathlib import Path
 
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines.bare_process import BareProcess
-from pfslib.pipelines.control_groups import group_of
-from pfslib.pipelines.docker_script import script_of
-from pfslib.pipelines.docker_stream import write_all
-from pfslib.pipelines.runner import Attempt
+from pfslib.runners.bare_process import BareProcess
+from pfslib.runners.control_groups import group_of
+from pfslib.runners.docker_script import script_of
+from pfslib.runners.docker_stream import write_all
+from pfslib.runners.runner import Attempt
 
 CONTROL = "/.pfs"
 
@@ -77,7 +77,7 @@ class Grafter:
     """Mounts into containers; for all workers of a session."""
 
     def __init__(self) -> None:
-        self._process = BareProcess("pfslib.pipelines.docker_graft")
+        self._process = BareProcess("pfslib.runners.docker_graft")
 
     def show(self, namespace: int, inputs: Mapping[str, Path], out: Path) -> None:
         """Mount an attempt's directories at ``/pfs``.

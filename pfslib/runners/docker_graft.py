@@ -17,7 +17,7 @@ import os
 import select
 import socket
 
-from pfslib.pipelines.linux_calls import (
+from pfslib.runners.linux_calls import (
     CLONE_NEWNS,
     MS_NODEV,
     MS_NOSUID,

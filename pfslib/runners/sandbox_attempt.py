@@ -13,7 +13,7 @@ import time
 from io import FileIO
 
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines.runner import Attempt, Outcome
+from pfslib.runners.runner import Attempt, Outcome
 
 _RELAY_BYTES = 1 << 18
 _NOT_EXECUTABLE = 126

@@ -16,9 +16,9 @@ import docker.utils
 import requests
 
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines import docker_owner
-from pfslib.pipelines.docker_diagnosis import cause, knock
-from pfslib.pipelines.runner import Attempt
+from pfslib.runners import docker_owner
+from pfslib.runners.docker_diagnosis import cause, knock
+from pfslib.runners.runner import Attempt
 
 _USUAL_URL = "unix:///var/run/docker.sock"
 

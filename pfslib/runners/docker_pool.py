@@ -8,8 +8,8 @@ from collections.abc import Callable
 from io import FileIO
 
 from pfslib.model.errors import RunnerError
-from pfslib.pipelines.docker_worker import Ended, Grafter, Worker
-from pfslib.pipelines.runner import Attempt
+from pfslib.runners.docker_worker import Ended, Grafter, Worker
+from pfslib.runners.runner import Attempt
 
 
 class WorkerPool:

@@ -12,8 +12,8 @@ from pfslib.kv.tables import Table
 from pfslib.model.errors import InvalidInputError
 from pfslib.model.work import Image, Pipeline
 from pfslib.pipelines.ledger import find_image
-from pfslib.pipelines.runner import Runner
-from pfslib.pipelines.sandbox_runner import SandboxRunner
+from pfslib.runners.runner import Runner
+from pfslib.runners.sandbox_runner import SandboxRunner
 
 AUTO = "auto"
 LOCAL = "local"
@@ -79,7 +79,7 @@ class RunnerChoice:
     def _docker_problem(self) -> str:
         """Why Docker cannot be used; empty when it can. Asked once: a hanging engine is slow."""
         if self._no_docker is None:
-            from pfslib.pipelines.docker_runner import docker_available
+            from pfslib.runners.docker_runner import docker_available
 
             self._no_docker = docker_available()
         return self._no_docker
@@ -87,7 +87,7 @@ class RunnerChoice:
     def _docker_runner(self) -> Runner:
         """One for all pipelines, for it keeps its connection."""
         if self._docker is None:
-            from pfslib.pipelines.docker_runner import DockerRunner
+            from pfslib.runners.docker_runner import DockerRunner
 
             self._docker = DockerRunner()
         return self._docker

@@ -7,9 +7,9 @@ import os
 import signal
 from io import FileIO
 
-from pfslib.pipelines.docker_script import NO_SHELL
-from pfslib.pipelines.docker_worker import Ended
-from pfslib.pipelines.runner import Attempt, Outcome
+from pfslib.runners.docker_script import NO_SHELL
+from pfslib.runners.docker_worker import Ended
+from pfslib.runners.runner import Attempt, Outcome
 
 _NOT_EXECUTABLE = 126
 _NOT_FOUND = 127
