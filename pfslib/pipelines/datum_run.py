@@ -59,7 +59,11 @@ class DatumStoppedError(Exception):
 
 
 class DatumRun:
-    """Runs the datums of one job, several at once if asked; keeps no state between them."""
+    """Runs the datums of one job, several at once if asked; keeps no state between them.
+
+    As many commands run at once as the spec says. Called by more threads, one datum is laid out, or
+    taken into the store, while the command of another runs: both wait for the disk.
+    """
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class DatumRun:
         self._trees = trees
         self._scratch = scratch
         self._stopped = threading.Event()
+        self._running = threading.Semaphore(pipeline.parallelism)
 
     def run(self, task: Task) -> DatumRecord:
         """Try a datum until it succeeds or its tries are used up.
@@ -91,7 +96,7 @@ class DatumRun:
 
         Raises:
             ClaimLostError: The job belongs to another process by now.
-            DatumStoppedError: Stopped while it waited for another job's result.
+            DatumStoppedError: Stopped before its command ran.
             InputsLostError: What the attempt read went away under it; it counts for nothing.
             RunnerError: The runner is unable to work.
         """
@@ -162,15 +167,18 @@ class DatumRun:
     def _try(
         self, task: Task, trees: dict[str, bytes], number: int, record: DatumRecord
     ) -> DatumRecord:
-        started = time.monotonic()
         self._scratch.mkdir(parents=True, exist_ok=True)
         # Of a new name each time, in case one before could not be removed. `log_reader` reads it.
         folder = Path(mkdtemp(prefix=f"{task.number}-{number}-", dir=self._scratch))
         (folder / "out").mkdir()
         try:
             attempt = self._attempt(folder, trees, task)
-            outcome = self._session.run(attempt)
-            recovered = bool(self._why_failed(outcome)) and self._recovers(attempt)
+            with self._running:
+                if self._stopped.is_set():
+                    raise DatumStoppedError
+                started = time.monotonic()
+                outcome = self._session.run(attempt)
+                recovered = bool(self._why_failed(outcome)) and self._recovers(attempt)
             if not self._trees.alive:
                 raise InputsLostError(str(self._trees.path))
             record = msgspec.structs.replace(

@@ -26,6 +26,9 @@ from pfslib.pipelines.incremental import is_incremental, plan_addition
 from pfslib.pipelines.plan import Plan, Planner, Task
 from pfslib.trees.nodestore import TreeCache
 
+_AHEAD: Final = 1
+"""So many more datums than may run at once are being laid out, or taken into the store."""
+
 _LOOK_S: Final = 0.25
 """So often it is looked whether the job was cancelled, or has run for too long."""
 
@@ -169,13 +172,13 @@ class JobRun:
         for task in plan.tasks:
             alike.setdefault(task.key, []).append(task)
         todo = iter(alike.values())
-        parallelism = self._pipeline.parallelism
+        at_once = self._pipeline.parallelism + _AHEAD
         running: dict[Future[DatumRecord], list[Task]] = {}
         looked = time.monotonic()
-        with DatumThreads[DatumRecord](parallelism) as threads:
+        with DatumThreads[DatumRecord](at_once) as threads:
             try:
                 while True:
-                    while len(running) < parallelism and (tasks := next(todo, None)) is not None:
+                    while len(running) < at_once and (tasks := next(todo, None)) is not None:
                         running[threads.submit(partial(self._datums.run, tasks[0]))] = tasks
                     if not running:
                         return

@@ -1,0 +1,35 @@
+"""While a command runs, the next datum is laid out; its command waits for its turn."""
+
+from __future__ import annotations
+
+import threading
+
+from pfslib.kv.tables import Table
+from pfslib.testing.runner_workbench import wait_until
+from pfslib.testing.scripted_bench import Bench, copy
+from pfslib.testing.scripted_runner import Call, Files
+from pfslib.testing.shell_pipelines import commit_files
+
+
+def test_one_datum_is_laid_out_while_another_runs(bench: Bench) -> None:
+    running = threading.Semaphore(1)
+    ahead: list[int] = []
+
+    def leased() -> int:
+        with bench.store.kv.read() as txn:
+            return sum(1 for _ in txn.scan(Table.LEASES))
+
+    def one_alone(call: Call) -> Files | int:
+        if not running.acquire(blocking=False):
+            return 1
+        if not ahead:
+            wait_until(lambda: leased() == 2)
+            ahead.append(leased())
+        running.release()
+        return copy(call)
+
+    bench.pipeline("p", one_alone, "data")
+    commit_files(bench.store, "data", {f"/{number}": str(number) for number in range(8)})
+    [job] = bench.run()
+    assert job.counts.processed == 8
+    assert ahead == [2]
