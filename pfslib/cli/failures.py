@@ -18,8 +18,6 @@ from pfslib.model.errors import (
     CorruptionError,
     InvalidGlobError,
     InvalidSpecError,
-    IsADirectoryInCommitError,
-    NotADirectoryInCommitError,
     NotFoundError,
     PathClashError,
     PathNotFoundError,
@@ -76,9 +74,6 @@ def report(error: BaseException) -> int:
 
 
 _ADVICE: Final[dict[type[PfsError], str]] = {
-    IsADirectoryInCommitError: "`pfs list-file` lists it, `pfs export` writes all that is in it",
-    NotADirectoryInCommitError: "it is a file, or a link, and links are not followed; "
-    "`pfs get-file` prints it",
     PathNotFoundError: "`pfs list-file` lists what is there",
     PathClashError: "delete what is there first, or use another path",
     InvalidGlobError: "`pfs help glob-file` says what a pattern may be",

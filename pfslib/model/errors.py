@@ -291,7 +291,7 @@ class InvalidSpecError(InvalidInputError):
 
 
 class WrongKindError(PfsError, OSError):
-    """A a file for a directory, or not."""
+    """A file where a directory is needed, or the reverse."""
 
     exit_code = 12
     errno_code = errno.ENOTDIR
@@ -305,7 +305,7 @@ class NotADirectoryInCommitError(WrongKindError, NotADirectoryError):
     """A directory was needed."""
 
     def __init__(self, path: str) -> None:
-        hint = "name the file itself, or a directory; `pfs list-file` shows which is which"
+        hint = "it is a file, or a link, and links are not followed; `pfs get-file` prints it"
         super().__init__(path, "is not a directory", hint=hint)
 
 
@@ -315,7 +315,7 @@ class IsADirectoryInCommitError(WrongKindError, IsADirectoryError):
     errno_code = errno.EISDIR
 
     def __init__(self, path: str) -> None:
-        hint = "name a file in it: `pfs list-file` shows them, `pfs export` writes them all"
+        hint = "`pfs list-file` lists it, `pfs export` writes all that is in it"
         super().__init__(path, "is a directory", hint=hint)
 
 
