@@ -301,12 +301,18 @@ class CommitPath(PathParts):
 
         Raises:
             PathNotFoundError: Nothing is here.
+            InvalidInputError: The new place is inside of this one, or this inside of the new one.
 
         Cost: O(1) in the content, of a whole directory, too.
         """
         commit = self._open_commit()
         path = target.path if isinstance(target, CommitPath) else target
         there = self.joinpath("/", path)
+        if self in there.parents or there in self.parents:
+            raise InvalidInputError(  # what is moved would be deleted with what is in its place
+                f"{self} cannot be moved to {there.path}, which is inside of it, or the reverse",
+                hint="move it to a third place first",
+            )
         commit.copy_file(commit, self.path, there.path)
         if there != self:
             commit.delete_file(self.path)

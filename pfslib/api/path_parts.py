@@ -44,6 +44,8 @@ class PathParts:
         return hash((self.commit.place, self._pure))
 
     def __lt__(self, other: PathParts) -> bool:
+        if not isinstance(other, PathParts):
+            return NotImplemented
         return (self.commit.place, self._pure) < (other.commit.place, other._pure)
 
     @property

@@ -123,6 +123,8 @@ def test_it_is_taken_apart_as_pathlib_does(commit):
     assert str(path) == f"repo@{commit.id}:/data/deep/d.tar.gz"
     assert path.url == f"pfs://repo@{commit.id}/data/deep/d.tar.gz"
     assert sorted([path, commit / "a.txt"]) == [commit / "a.txt", path]
+    with pytest.raises(TypeError, match="not supported between"):
+        sorted(["/a.txt", path])
     assert len({path, commit / "data/deep/d.tar.gz"}) == 1
     assert path != "other"
     with pytest.raises(pfslib.InvalidPathError):
@@ -215,6 +217,19 @@ def test_what_pathlib_refuses_is_refused(repo, commit, host):
                     call(top)
         with pytest.raises(pfslib.StillNeededError, match="not empty"):
             (open_commit / "data").rmdir()
+    assert open_commit.commit is None
+
+
+@pytest.mark.parametrize(
+    ("place", "target"), [("data", "data/below/it"), ("data/deep", "data"), ("data/b.csv", "data")]
+)
+def test_nothing_is_lost_by_moving_it_into_itself_or_onto_what_it_is_in(
+    repo, commit, place, target
+):
+    with repo.commit() as open_commit:
+        with pytest.raises(pfslib.InvalidInputError, match="inside"):
+            (open_commit / place).rename(target)
+        assert (open_commit / place).rename(place) == open_commit / place
     assert open_commit.commit is None
 
 
