@@ -24,7 +24,7 @@ from pfslib.commits.staging import start
 from pfslib.commits.way_back import list_back, walk_back
 from pfslib.kv.process import this_process
 from pfslib.kv.short_reads import ShortReads
-from pfslib.model.errors import BranchBusyError, OutputRepoError
+from pfslib.model.errors import BranchBusyError, InvalidInputError, OutputRepoError
 from pfslib.model.history import Commit as CommitRecord
 from pfslib.model.host_paths import host_path
 
@@ -104,18 +104,25 @@ class Repo(HistoryVerbs, Keyed[Commit]):
             append: Add to what is there instead of replacing it.
 
         Returns:
-            The commit; the head that the branch has already, if that says the same.
+            The commit; that which it would have been on top of, if that says the same.
 
         Raises:
             BranchBusyError: The branch has an open commit.
             OutputRepoError: The repo is a pipeline's output.
+            InvalidInputError: A directory without files, to a branch without commits.
             PfsError: As ``OpenCommit.put_file``; nothing is committed then.
 
         Cost: that of a commit; put what belongs together in one, by `commit`.
         """
         with self.commit(branch, message=message) as started:
             started.put_file(path, data, append=append)
-        return started.commit or self[branch]
+        commit = started.commit or started.parent()  # the head may be somebody else's by now
+        if commit is None:
+            raise InvalidInputError(
+                f"nothing was put to {self.name}@{branch}, which has no commits yet",
+                hint="a directory is there while something is in it: put one with files",
+            )
+        return commit
 
     def start_commit(
         self, branch: str = "master", *, message: str = "", wait_s: float = 0.0

@@ -44,3 +44,28 @@ def test_a_store_is_made_here_when_nothing_says_where(
         pfslib.open()
     with pfslib.open(create=True) as store:
         assert store.path == tmp_path / ".pfs"
+
+
+def test_what_changes_nothing_is_not_what_somebody_else_put_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fruit = pfslib.open(tmp_path / "lake", create=True).create_repo("fruit")
+    first = fruit.put_file("/monday", "pears")
+    finish = pfslib.OpenCommit.finish
+
+    def and_another(started: pfslib.OpenCommit) -> pfslib.Commit | None:
+        monkeypatch.undo()
+        finished = finish(started)
+        fruit.put_file("/monday", "apples")
+        return finished
+
+    monkeypatch.setattr(pfslib.OpenCommit, "finish", and_another)
+    assert fruit.put_file("/monday", "pears") == first
+
+
+def test_nothing_put_on_nothing_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    fruit = pfslib.open(tmp_path / "lake", create=True).create_repo("fruit")
+    with pytest.raises(pfslib.InvalidInputError, match="no commits yet"):
+        fruit.put_file("/", tmp_path / "empty")
+    assert list(fruit.list_branch()) == []
