@@ -60,11 +60,23 @@ class Session:
             StoreNotFoundError: None is there.
         """
         tell_what_is_logged()
+        return pfslib.open(self.store)
+
+    def open_or_make(self, check: Callable[[], None]) -> Store:
+        """The same; with --create, one that is missing is made.
+
+        Args:
+            check: Sees that what the store is made for can be; raises, and none is made.
+
+        Raises:
+            StoreNotFoundError: None is there, and --create was not given.
+        """
         try:
-            return pfslib.open(self.store)
+            return self.open()
         except StoreNotFoundError:
             if not self.create:
                 raise
+        check()
         store = pfslib.open(self.store, create=True)
         click.echo(f"pfs: made the store {store.path}", err=True)
         return store

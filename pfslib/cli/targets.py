@@ -22,6 +22,7 @@ from pfslib.model.errors import (
     StateError,
 )
 from pfslib.model.names import check_name
+from pfslib.model.paths import split_path
 
 if TYPE_CHECKING:
     from pfslib.api.open_commit import OpenCommit
@@ -34,11 +35,13 @@ _HINT = "-c makes a commit on the branch; `pfs start-commit {} {}` starts one th
 
 def edit_commit(session: Session, place: Place, edit: Callable[[Store, OpenCommit], None]) -> None:
     """Edit the open commit that is meant, or make one, with what follows from it."""
-    if session.create:
-        check_name("repo", place.repo)  # before a store is made for it
-    with session.open() as store:
+
+    def check() -> None:
+        _check_makable(session, place)
+
+    with session.open_or_make(check) as store:
         if session.create:
-            _make_repo(store, place)
+            _make_repo(store, place, check)
         target = None if session.commit else find_target(store, place)
         if target is None:
             repo = store.repo(place.repo)
@@ -55,11 +58,20 @@ def edit_commit(session: Session, place: Place, edit: Callable[[Store, OpenCommi
                 print_document(commit_document(open_info(store, target.repo, target.id)))
 
 
-def _make_repo(store: Store, place: Place) -> None:
+def _check_makable(session: Session, place: Place) -> None:
+    """See that nothing is made for a place that cannot be, or without a commit on its branch."""
+    check_name("repo", place.repo)
+    check_name("branch", place.commit)  # where nothing is, nothing else can be meant
+    split_path(place.path)
+    if not (place.joined or session.commit):
+        raise click.UsageError("nothing is there yet, so --create needs -c, or REPO@BRANCH:/PATH")
+
+
+def _make_repo(store: Store, place: Place, check: Callable[[], None]) -> None:
     try:
         store.repo(place.repo)
     except RepoNotFoundError:
-        check_name("branch", place.commit)  # where nothing is, nothing else can be meant
+        check()
         store.create_repo(place.repo, exist_ok=True)
         say(f"pfs: made the repo {place.repo}")
 

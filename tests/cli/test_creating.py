@@ -52,13 +52,20 @@ def test_a_store_is_made_where_it_is_said(words: list[str], data: bytes, here: P
 def test_nothing_is_made_unasked_or_for_what_cannot_be(here: Path, call) -> None:
     assert call("put-file", "fruit@master:/monday", stdin=b"pears").code == 10
     assert call("put-file", "--create", "fruit@master", "-f", "missing").code != 0
-    assert call("put-file", "--create", "fr/uit@master:/monday", stdin=b"pears").code == 2
+    for words in CANNOT_BE:
+        assert call("put-file", "--create", *words, stdin=b"pears").code == 2
     assert list(here.iterdir()) == []
 
 
-def test_a_mistyped_branch_makes_no_repo(here: Path, pfs, call) -> None:
+CANNOT_BE = [
+    ["fr/uit@master:/a"], ["fruit@master^:/a"], ["fruit@master:/../a"], ["fruit", "master", "/a"]
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", CANNOT_BE)
+def test_what_is_mistyped_makes_no_repo(words: list[str], here: Path, pfs, call) -> None:
     pfs("init")
-    assert call("put-file", "--create", "fruit@master^:/a", stdin=b"1").code == 2
+    assert call("put-file", "--create", *words, stdin=b"1").code == 2
     assert pfs("list-repo", "--json").json_lines == []
 
 
