@@ -12,17 +12,7 @@ from typing import Final, NoReturn
 import click
 
 from pfslib.cli.wording import printable
-from pfslib.model.errors import (
-    AlreadyExistsError,
-    BusyError,
-    CorruptionError,
-    InvalidGlobError,
-    InvalidSpecError,
-    NotFoundError,
-    PathClashError,
-    PathNotFoundError,
-    PfsError,
-)
+from pfslib.model.errors import PfsError
 
 ERROR: Final = 1
 USAGE: Final = 2
@@ -47,7 +37,7 @@ def report(error: BaseException) -> int:
         The exit code.
     """
     if isinstance(error, PfsError):
-        complain(error.message, error.hint or _advice(error))
+        complain(error.message, error.hint)
         return error.exit_code
     if isinstance(error, click.ClickException):
         message = error.format_message().replace("\n\t", " ")  # so click lists choices
@@ -71,23 +61,6 @@ def report(error: BaseException) -> int:
         "please report it, with the lines above; what was finished before is safe",
     )
     return ERROR
-
-
-_ADVICE: Final[dict[type[PfsError], str]] = {
-    PathNotFoundError: "`pfs list-file` lists what is there",
-    PathClashError: "delete what is there first, or use another path",
-    InvalidGlobError: "`pfs help glob-file` says what a pattern may be",
-    InvalidSpecError: "no pipeline was made; the README says what a spec may hold",
-    NotFoundError: "the commands that begin with list- show what there is",
-    AlreadyExistsError: "use another name",
-    BusyError: "wait a while, and try again",
-    CorruptionError: "`pfs fsck` says what is damaged",
-}
-"""What to do next about errors that do not say it themselves; the first one that fits."""
-
-
-def _advice(error: PfsError) -> str:
-    return next((advice for kind, advice in _ADVICE.items() if isinstance(error, kind)), "")
 
 
 def complain(message: str, advice: str = "", kind: str = "hint") -> None:

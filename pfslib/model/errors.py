@@ -47,20 +47,22 @@ class PfsError(Exception):
 
     Attributes:
         message: What is wrong, and where; one sentence without a full stop.
-        hint: What to do next; may be empty.
+        hint: What to do next; what its kind says, if it has nothing better. May be empty.
         exit_code: What the command line exits with.
         errno_code: What the mount answers the kernel with.
     """
 
     exit_code: ClassVar[int] = 1
     errno_code: ClassVar[int] = errno.EIO
+    hint: str = ""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
         if hint:
-            self.add_note(hint)
+            self.hint = hint
+        if self.hint:
+            self.add_note(self.hint)
         _set_errno(self)
 
     def __str__(self) -> str:
@@ -107,6 +109,7 @@ class NotFoundError(PfsError, LookupError):
 
     exit_code = 12
     errno_code = errno.ENOENT
+    hint = "the commands that begin with list- show what there is"
 
 
 class RepoNotFoundError(NotFoundError):
@@ -149,6 +152,8 @@ class CommitNotFoundError(NotFoundError):
 
 class PathNotFoundError(NotFoundError, FileNotFoundError):
     """No file or directory at that path of the commit."""
+
+    hint = "`pfs list-file` lists what is there"
 
     def __init__(self, path: str, where: str = "", *, hint: str = "") -> None:
         self.path, self.where = path, where
@@ -219,6 +224,7 @@ class AlreadyExistsError(PfsError, FileExistsError):
 
     exit_code = 13
     errno_code = errno.EEXIST
+    hint = "use another name"
 
 
 # --- mend the call ---------------------------------------------------------------------------
@@ -262,6 +268,8 @@ class InvalidReferenceError(InvalidInputError):
 class InvalidGlobError(InvalidInputError):
     """Not a glob pattern."""
 
+    hint = "`pfs help glob-file` says what a pattern may be"
+
     def __init__(self, pattern: str, why: str) -> None:
         self.pattern = pattern
         super().__init__(f"glob {pattern!r} invalid: {why}")
@@ -283,6 +291,8 @@ class InvalidSpecError(InvalidInputError):
     Attributes:
         field: Path of the offending field, such as ``transform.cmd``; empty for the whole document.
     """
+
+    hint = "`pfs schema-pipeline` prints the form of a spec; no pipeline was made"
 
     def __init__(self, why: str, *, field: str = "", hint: str = "") -> None:
         self.field = field
@@ -356,6 +366,8 @@ class BranchBusyError(ConflictError):
 class PathClashError(ConflictError):
     """A path would be a file and a directory, come from two datums, or is a link written into."""
 
+    hint = "delete what is there first, or use another path"
+
     def __init__(self, path: str, why: str) -> None:
         self.path = path
         super().__init__(f"{path}: {why}")
@@ -424,6 +436,7 @@ class BusyError(PfsError, TimeoutError):
 
     exit_code = 11
     errno_code = errno.EAGAIN
+    hint = "wait a while, and try again"
 
 
 class StoreFullError(PfsError, OSError):
@@ -447,6 +460,7 @@ class CorruptionError(PfsError, OSError):
     """
 
     exit_code = 14
+    hint = "`pfs fsck` says what is damaged"
     file: str = ""
     of: str = ""
 

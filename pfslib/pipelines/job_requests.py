@@ -58,7 +58,9 @@ def rerun_job(txn: WriteTxn, job: Job, *, forced: tuple[bytes, ...] | None = ())
             would read the output of a failed job.
     """
     if not JobState(job.state).finished:
-        raise ConflictError(f"job {job.id} is not over: {job.state}")
+        raise ConflictError(
+            f"job {job.id} is not over: {job.state}", hint=f"`pfs cancel-job {job.id}` ends it"
+        )
     pipeline = get_pipeline(txn, job.pipeline)
     latest = newest_job(txn, job.pipeline, job.output_branch)
     if latest is not None and latest.id != job.id:

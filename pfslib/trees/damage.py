@@ -38,9 +38,6 @@ def damage_of(
         if error.of:
             raise
         file = error.file or join_path(split_path(path))
-        named = CorruptionError(
-            f"{file} of {where} is damaged: {error.message}",
-            hint=error.hint or "`pfs fsck` says what else is",
-        )
+        named = CorruptionError(f"{file} of {where} is damaged: {error.message}", hint=error.hint)
         named.file, named.of = file, where
         raise named from error
