@@ -83,7 +83,7 @@ def plan_squash(txn: ReadTxn, commit: Commit) -> Removal:
     if not any(True for _ in _children(txn, commit)):
         raise StateError(
             f"commit {commit.id} of repo {commit.repo} has nothing on top of it",
-            hint="drop it, if its content is to go",
+            hint="`pfs drop-commit` removes it with its content",
         )
     for branch in _branches_at(txn, commit):
         raise _needed(commit, f"it is the head of branch {branch.name}", hint="move the branch")

@@ -55,7 +55,15 @@ class GitProgram:
         """
         self._command = ["git", "-C", str(directory), *_HARMLESS]
         self._environ = _environ(directory)
-        found = self.output("rev-parse", "--absolute-git-dir").removesuffix(b"\n")
+        try:
+            found = self.output("rev-parse", "--absolute-git-dir").removesuffix(b"\n")
+        except InvalidInputError as error:
+            if error.hint:  # there is no git
+                raise
+            raise InvalidInputError(
+                f"{directory}: {error.message}",
+                hint="name the directory of the repository itself, not one inside of it",
+            ) from error
         self.directory = Path(os.fsdecode(found))
 
     def start(

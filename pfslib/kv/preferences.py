@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from pfslib.model.errors import InvalidInputError, near_miss
 
-_HINT: Final = "`pfs help config-list` lists the settings"
+_HINT: Final = "`pfs config list` lists the settings"
 
 
 class Setting(NamedTuple):

@@ -196,7 +196,7 @@ def test_no_other_repository_is_taken_for_the_one_named(repo, filled, tmp_path, 
         import_git(repo, filled.directory / "inside")
     monkeypatch.setenv("GIT_DIR", str(filled.directory / ".git"))
     (tmp_path / "none").mkdir()
-    with pytest.raises(pfslib.InvalidInputError, match="not a git repository"):
+    with pytest.raises(pfslib.InvalidInputError, match="/none: git says: not a git repository"):
         import_git(repo, tmp_path / "none")
     assert len(import_git(repo, filled.directory)) == 6
 
