@@ -7,6 +7,7 @@ then each row becomes lines of its own. Nothing but ids is ever shortened.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -38,7 +39,7 @@ def fit_table(
     forms: list[Form] = [_wide, _close, _short, _folded]
     shown: Form | None = None
     while lines := list(islice(cells, page)):
-        while len(forms) > 1 and max(map(len, forms[0](header, lines))) > columns:
+        while len(forms) > 1 and max(map(_columns, forms[0](header, lines))) > columns:
             del forms[0]
         first, *rest = forms[0](header, lines)
         if shown is not (None if forms[0] is _folded else forms[0]):
@@ -75,5 +76,22 @@ def _cut(row: Row) -> Row:
 
 
 def _aligned(lines: Sequence[Row], least: int, padding: int) -> list[str]:
-    widths = [max(least, padding + max(map(len, column))) for column in zip(*lines, strict=True)]
-    return ["".join(map(str.ljust, line, widths)).rstrip(" ") for line in lines]
+    needed = [list(map(_columns, line)) for line in lines]
+    widths = [max(least, padding + max(column)) for column in zip(*needed, strict=True)]
+    return [
+        "".join(
+            cell + " " * (width - columns)
+            for cell, columns, width in zip(line, own, widths, strict=True)
+        ).rstrip(" ")
+        for line, own in zip(lines, needed, strict=True)
+    ]
+
+
+def _columns(text: str) -> int:
+    """How many columns a terminal needs for a text: two for a letter of Chinese, say."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )

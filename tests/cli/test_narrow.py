@@ -44,6 +44,13 @@ def test_a_table_takes_the_first_form_that_fits() -> None:
     assert list(fit_table(HEADER, [], 5)) == ["ID  NAME  MESSAGE"]
 
 
+def test_letters_that_are_two_columns_wide_count_as_two() -> None:
+    rows = [("本日", "1"), ("e\u0301", "2")]
+    shown = ["A     B", "本日  1", "e\u0301     2"]
+    assert list(fit_table(("A", "B"), rows, 7)) == shown
+    assert next(fit_table(("A", "B"), rows, 6)) == "A: 本日"
+
+
 def test_a_later_page_may_need_a_narrower_form() -> None:
     rows = [("a",), ("b",), ("z" * 32,), ("d",), (ID,), ("e",)]
     header = ("X",)
