@@ -105,7 +105,7 @@ class Arrivals:
         if not self._skip_special:
             raise InvalidInputError(
                 f"member {name!r} of the archive is {what}: that cannot be stored",
-                hint='skip such members with special="skip"',
+                hint='`--skip-special`, or special="skip" in Python, leaves such members out',
             )
         self._skipped[name] = None
 
