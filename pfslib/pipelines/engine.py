@@ -144,7 +144,7 @@ class Engine:
         changes = self._kv.changes()
         job = self._run_next(workshop)
         if job is None:
-            self._lookout.rest(changes)
+            self._lookout.rest(changes, self._unable)
         return job
 
     def _run_next(self, workshop: Workshop) -> Job | None:

@@ -50,14 +50,16 @@ class Lookout:
             and not any(is_void(job) for job in self._held)
         )
 
-    def rest(self, changes: int) -> None:
+    def rest(self, changes: int, without: Collection[tuple[str, int]]) -> None:
         """After a look in vain: there is nothing to do until something changes.
 
         Args:
             changes: How many changes there had been before that look.
+            without: What that look passed over.
         """
         with self._kv.read() as txn:
-            self._held = [job for job in self.firsts(txn, ()) if job.state != JobState.CREATED]
+            jobs = self._startable(txn, without)
+            self._held = [job for job in jobs if job.state != JobState.CREATED]
             rest_s = _CLOCKS_S if has_clocks(txn) else _ANYWAY_S
         self._seen, self._until = changes, time.monotonic() + rest_s
 
@@ -72,15 +74,17 @@ class Lookout:
             txn: The state to read.
             without: Pipelines, by name and version, whose jobs are passed over.
         """
-        for job in self.firsts(txn, without):
-            pipeline = find_pipeline(txn, job.pipeline)
-            if pipeline is None or pipeline.stopped:
-                continue
-            if job.state == JobState.CREATED or is_void(job):
-                return job
-        return None
+        jobs = self._startable(txn, without)
+        return next((job for job in jobs if job.state == JobState.CREATED or is_void(job)), None)
 
-    def firsts(self, txn: ReadTxn, without: Collection[tuple[str, int]]) -> Iterator[Job]:
+    def _startable(self, txn: ReadTxn, without: Collection[tuple[str, int]]) -> Iterator[Job]:
+        """The first job of each line whose pipeline has not been stopped."""
+        for job in self._firsts(txn, without):
+            pipeline = find_pipeline(txn, job.pipeline)
+            if pipeline is not None and not pipeline.stopped:
+                yield job
+
+    def _firsts(self, txn: ReadTxn, without: Collection[tuple[str, int]]) -> Iterator[Job]:
         """The first job of each pipeline and output branch, oldest first: the others wait for it.
 
         Cost: a record for each of them and for each job that is new, a key for all others.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 
+import msgspec
 import pytest
 
-from pfslib import Job, Store
+from pfslib import Job, JobState, Store
 from pfslib.kv.tables import Table
+from pfslib.pipelines.ledger import put_job
 from pfslib.pipelines.lookout import Lookout
 from pfslib.pipelines.trigger import create_jobs
 from pfslib.testing.recording import RecordingKV
@@ -38,7 +40,7 @@ def look(lookout: Lookout, recording: RecordingKV) -> Job | None:
     with recording.read() as txn:
         job = lookout.first_ready(txn, ())
     if job is None:
-        lookout.rest(changes)
+        lookout.rest(changes, ())
     return job
 
 
@@ -66,6 +68,24 @@ def test_after_a_change_the_first_job_of_each_line_is(store: Store, recording: R
     found = look(lookout, recording)
     assert found is not None
     assert found.id == min(store.list_job("q"), key=lambda job: job.number).id
+
+
+@pytest.mark.parametrize("passed_over", ["stopped", "of an unable runner"])
+def test_what_a_dead_process_was_at_keeps_nobody_awake_who_may_not_go_on_with_it(
+    store: Store, recording: RecordingKV, passed_over: str
+) -> None:
+    lookout = Lookout(recording)
+    if passed_over != "stopped":
+        store.start_pipeline("q")
+    without = () if passed_over == "stopped" else {("q", 1)}
+    oldest = min(store.list_job("q"), key=lambda job: job.number)
+    with store.kv.write() as txn:
+        put_job(txn, msgspec.structs.replace(oldest, state=JobState.RUNNING, owner="of the dead"))
+    changes = recording.changes()
+    with recording.read() as txn:
+        assert lookout.first_ready(txn, without) is None
+    lookout.rest(changes, without)
+    assert lookout.is_quiet()
 
 
 @pytest.mark.mount
