@@ -21,7 +21,7 @@ _END_TIMEOUT_S = 10.0
 # The packages' own __init__ modules are kept from running, whatever they import.
 _START = """\
 import sys
-for name in ("pfslib", "pfslib.pipelines"):
+for name in ("pfslib", "pfslib.runners"):
     package = type(sys)(name)
     package.__path__ = [sys.argv[1] + name.removeprefix("pfslib").replace(".", "/")]
     sys.modules[name] = package
@@ -33,7 +33,7 @@ class BareProcess:
     """A program that was started, and the socket to talk to it by. Safe for several threads.
 
     Args:
-        module: Full name of a module of ``pfslib.pipelines``.
+        module: Full name of a module of ``pfslib.runners``.
 
     Raises:
         OSError: It could not be started.
