@@ -219,6 +219,8 @@ class JobVerbs:
     def list_datum(self, job: str, *, ran: bool = False) -> list[DatumRecord]:
         """The datums of a job, in order; while it is running, those that have been run so far.
 
+        Those that a killed job never began are left out.
+
         Args:
             job: The job.
             ran: Only those that it ran, which costs less when most were skipped.

@@ -194,8 +194,8 @@ class _End:
             yield known.order, None
         for task in plan.tasks:
             record = self._records.get(task.order)
-            recovered = record is not None and record.state == DatumState.RECOVERED
-            yield task.order, key_entry(task.order, task.key) if recovered else None
+            done = record is not None and record.state != DatumState.RECOVERED
+            yield task.order, None if done else key_entry(task.order, task.key)
 
 
 def _output(root: Entry | None) -> Entry | None:

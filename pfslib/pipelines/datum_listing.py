@@ -40,6 +40,8 @@ class Made(msgspec.Struct, frozen=True):
 def list_all_datums(txn: ReadTxn, job: Job, cache: TreeCache) -> Iterator[tuple[int, DatumRecord]]:
     """Number and record of each datum, in order; of a job that is not over, of those that it ran.
 
+    What a killed job never began is left out.
+
     Cost: linear in the datums.
     """
     ran = dict(list_numbered_datums(txn, job.id))
@@ -50,11 +52,12 @@ def list_all_datums(txn: ReadTxn, job: Job, cache: TreeCache) -> Iterator[tuple[
     before = _base_keys(txn, job, cache)
     number = -1
     tree = WorkTree(txn, work, cache)
+    not_done = dict(tree.again())
     for number, (order, key) in enumerate(tree.keys()):
         record = ran.get(number)
         if record is not None and record.key == key:
             yield number, record
-        else:
+        elif order not in not_done:
             since = job.base if before.get(order) == key else ""
             yield number, _skipped(txn, key, since, tree.output(order))
     for later in sorted(ran.keys() - set(range(number + 1))):

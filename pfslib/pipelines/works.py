@@ -7,7 +7,8 @@ changes with that of the job before:
 ``keys``   order name of a datum           its key
 ``outputs`` order name of a datum          the directory it wrote, by reference
 ``writers`` path that datums wrote, order  the file that the datum wrote there
-``again``  order name of a datum           its key: it was recovered, and runs again in the next job
+``again``  order name of a datum           its key: it was recovered, or never begun as the job was
+                                           killed, and runs again in the next job
 ========= =============================== =======================================================
 
 A path is named in ``writers`` by a hash, so that all who wrote it stand side by side, in the order
@@ -91,7 +92,7 @@ class WorkTree:
         return self._pairs(KEYS)
 
     def again(self) -> Iterator[tuple[bytes, bytes]]:
-        """Order name and key of those that were recovered."""
+        """Order name and key of those that were recovered, or never begun."""
         return self._pairs(AGAIN)
 
     def key(self, order: bytes) -> bytes | None:

@@ -124,11 +124,15 @@ def test_a_job_of_many_short_datums_is_cancelled_in_between(bench: Bench) -> Non
     (job,) = bench.run()
     assert job.state == "killed"
     assert 5 <= job.counts.processed < 90
+    listed = [str(datum.state) for datum in bench.store.list_datum(job.id)]
+    assert listed == ["processed"] * job.counts.processed  # those never begun are in no state
     bench.scripts["p"] = copy
     bench.store.rerun_job(job.id)
     (again,) = bench.run()
     assert again.counts.skipped == job.counts.processed
     assert again.counts.processed == 100 - job.counts.processed
+    assert len(bench.store.list_datum(again.id)) == 100
+    assert len(bench.store.list_datum(job.id)) == len(listed)
 
 
 @pytest.mark.parametrize("limit", [None, "300ms"])
