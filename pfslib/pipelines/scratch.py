@@ -23,8 +23,8 @@ def scratch_of(store_dir: Path, owner: str) -> Path:
 
 
 def sweep_scratch(store_dir: Path) -> None:
-    """Remove what dead processes left behind."""
-    with suppress(FileNotFoundError):  # nothing was ever run
+    """Remove what dead processes left behind, as far as it is this user's to remove."""
+    with suppress(FileNotFoundError, PermissionError):  # nothing was ever run, or by others only
         for folder in (store_dir / _SCRATCH).iterdir():
             if is_alive(folder.name.partition("~")[0]) is False:
                 _remove(folder)

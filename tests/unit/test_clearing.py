@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from pfslib.pipelines.clearing import clear_away
+from pfslib.pipelines.scratch import sweep_scratch
 
 NOBODY = 65534
 DEPTH = 150
@@ -49,6 +50,23 @@ def test_an_ordinary_user_is_not_stopped_by_permissions() -> None:
             os.chown(top, NOBODY, NOBODY)
         subprocess.run([sys.executable, __file__, top], check=True)
         assert not top.exists()
+
+
+def test_what_another_user_has_laid_out_is_left_to_them(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    (scratch / "of a dead process").mkdir(parents=True)
+    user = os.geteuid()
+    scratch.chmod(0)
+    try:
+        if user == 0:
+            os.seteuid(NOBODY)
+        sweep_scratch(tmp_path)
+    finally:
+        os.seteuid(user)
+        scratch.chmod(0o700)
+    assert len(list(scratch.iterdir())) == 1
+    sweep_scratch(tmp_path)
+    assert not list(scratch.iterdir())
 
 
 def _as_nobody(top: Path) -> None:
