@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from pfslib.kv.tables import Table
 from pfslib.testing.runner_workbench import wait_until
 from pfslib.testing.scripted_bench import Bench, copy
@@ -33,3 +35,21 @@ def test_one_datum_is_laid_out_while_another_runs(bench: Bench) -> None:
     [job] = bench.run()
     assert job.counts.processed == 8
     assert ahead == [2]
+
+
+def test_the_datum_ahead_is_not_begun_when_its_job_is_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(bench.runner, "close", ended.set)
+
+    def until_ended(call: Call) -> Files:
+        [job] = bench.store.list_job()
+        bench.store.cancel_job(job.id)
+        assert ended.wait(20)
+        return copy(call)
+
+    bench.pipeline("p", until_ended, "data")
+    commit_files(bench.store, "data", {f"/{number}": str(number) for number in range(8)})
+    [job] = bench.run()
+    assert (job.state, job.counts.processed, len(bench.runner.calls)) == ("killed", 1, 1)
