@@ -23,6 +23,7 @@ from pfslib.pipelines.datum_threads import DatumThreads
 from pfslib.pipelines.datums import datum_name, seen_of
 from pfslib.pipelines.egress import egress
 from pfslib.pipelines.incremental import is_incremental, plan_addition
+from pfslib.pipelines.ledger import put_datum
 from pfslib.pipelines.plan import Plan, Planner, Task
 from pfslib.trees.nodestore import TreeCache
 
@@ -205,7 +206,10 @@ class JobRun:
         elif others and record.state == DatumState.PROCESSED:
             self._count(skipped=len(others))
         elif others:
-            self._count(**{record.state: len(others)})
+            with self._kv.write() as txn:
+                self._claim.count(txn, **{record.state: len(others)})
+                for task in others:
+                    put_datum(txn, self._claim.job.id, task.number, records[task.order])
 
     def _count(self, **more: int) -> None:
         with self._kv.write() as txn:

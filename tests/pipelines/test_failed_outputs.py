@@ -98,3 +98,13 @@ def test_what_the_next_job_needs_is_no_garbage(bench: Bench) -> None:
     bench.store.delete_pipeline("p")
     assert bench.store.gc().nodes
     assert list(bench.store.fsck()) == []
+
+
+def test_what_is_the_same_as_a_failed_datum_is_listed_as_failed(bench: Bench) -> None:
+    all_of_it = {"pfs": {"repo": "data", "glob": "/*"}}
+    bench.pipeline("p", fail_on(b"bad"), input={"union": [all_of_it, all_of_it]})
+    commit_files(bench.store, "data", {"/a": "bad", "/b": "good"})
+    (job,) = bench.run()
+    assert counts(job) == (4, 1, 1, 2, 0)
+    listed = [(str(d.state), d.inputs[0].path) for d in bench.store.list_datum(job.id)]
+    assert listed == [("failed", b"a"), ("processed", b"b"), ("failed", b"a"), ("skipped", b"b")]
