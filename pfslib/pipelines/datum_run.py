@@ -15,7 +15,7 @@ import msgspec
 
 from pfslib.kv.protocol import KV, WriteTxn
 from pfslib.kv.tables import id_key
-from pfslib.model.errors import MountError
+from pfslib.model.errors import MountError, RunnerError
 from pfslib.model.nodes import Entry
 from pfslib.model.paths import to_plain
 from pfslib.model.work import DatumRecord, DatumResult, DatumState, Pipeline
@@ -83,6 +83,7 @@ class DatumRun:
         self._trees = trees
         self._scratch = scratch
         self._stopped = threading.Event()
+        self._is_for_good = False
         self._running = threading.Semaphore(pipeline.parallelism)
 
     def run(self, task: Task) -> DatumRecord:
@@ -115,8 +116,13 @@ class DatumRun:
                     break
         return record
 
-    def stop(self) -> None:
-        """Kill what runs; the runs under way return or raise."""
+    def stop(self, *, for_good: bool) -> None:
+        """Kill what runs; the runs under way return or raise.
+
+        Args:
+            for_good: Whether nobody goes on with the job, so that what they printed is kept.
+        """
+        self._is_for_good = for_good
         self._stopped.set()
         self._session.close()
 
@@ -177,7 +183,8 @@ class DatumRun:
                 if self._stopped.is_set():
                     raise DatumStoppedError
                 started = time.monotonic()
-                outcome = self._session.run(attempt)
+                with self._log_kept(task, number, attempt.log):
+                    outcome = self._session.run(attempt)
                 recovered = bool(self._why_failed(outcome)) and self._recovers(attempt)
             if not self._trees.alive:
                 raise InputsLostError(str(self._trees.path))
@@ -191,6 +198,18 @@ class DatumRun:
             return self._collect(folder, task, trees, record, recovered=recovered)
         finally:
             clear_away(folder)
+
+    @contextmanager
+    def _log_kept(self, task: Task, number: int, log: Path) -> Iterator[None]:
+        """Keeps what an attempt printed that ends with its job; it has no record otherwise."""
+        try:
+            yield
+        except RunnerError:
+            if self._is_for_good:
+                with self._kv.write() as txn:
+                    self._claim.check(txn)
+                    put_log(txn, self._claim.job.id, task.number, number, read_kept(log))
+            raise
 
     def _attempt(self, folder: Path, trees: dict[str, bytes], task: Task) -> Attempt:
         transform = self._pipeline.transform

@@ -189,9 +189,9 @@ class JobRun:
                     if time.monotonic() - looked > _LOOK_S:
                         self._check_time()
                         looked = time.monotonic()
-            except BaseException:
+            except BaseException as error:
                 # What still runs must end before the threads can be joined.
-                self._datums.stop()
+                self._datums.stop(for_good=isinstance(error, _KilledError))
                 raise
 
     def _take(

@@ -102,11 +102,15 @@ def test_a_running_job_is_cancelled(store: Store, tmp_path: Path) -> None:
 def test_a_job_may_take_only_so_long(store: Store, run: Callable[[], list[Job]]) -> None:
     store.create_repo("data")
     duration = unique_duration()
-    store.create_pipeline(shell_spec("p", "data", f"sleep {duration}", job_timeout="500ms"))
+    store.create_pipeline(
+        shell_spec("p", "data", f"echo on; sleep {duration}", job_timeout="500ms")
+    )
     store.create_pipeline(shell_spec("quick", "data", "cp $data /pfs/out/"))
     commit_files(store, "data", {"/a": "a"})
     states = {job.pipeline: (job.state, job.reason) for job in run()}
     assert states["p"] == ("killed", "the job timed out after 0.5 s")
+    (job,) = store.list_job("p")
+    assert list(store.get_logs(job.id)) == [(0, 1, b"on\n")]
     assert states["quick"][0] == "success"
     assert processes_with(duration) == []
 
