@@ -119,6 +119,7 @@ def _prepare_inputs(txn: WriteTxn, pipeline: Pipeline, old: Pipeline | None = No
         if item.cron is None and repo is None:
             raise InvalidSpecError(
                 f"the input repo {item.repo} does not exist",
+                field="input",
                 hint=f"`pfs create-repo {item.repo}` makes it",
             )
         if item.cron is not None and item.repo not in clocks:

@@ -117,6 +117,7 @@ CASES: list[tuple[list[str], bytes, int, str]] = [
     (["export", "data@master", "one.txt"], b"", 13, "one.txt is a file\n  hint: name a directory"),
     (["put-file", "data@master:/x", "-m", "caf\udce9"], b"1", 2, "is not UTF-8"),
     (["glob-file", "data", "master", "["], b"", 2, "a '[' is not closed"),
+    (["create-pipeline"], b'{"transform": 1}', 2, "`pfs schema pipeline` prints what a spec may"),
     # finished, open, taken, needed
     (["create-repo", "data"], b"", 13, "repo data exists"),
     (["put-file", "data", "master", "x"], b"1", 13, "has already finished"),

@@ -67,7 +67,9 @@ def test_what_has_no_data_yet_has_no_datums(store: Path, pfs, call) -> None:
         in pfs("create-pipeline", "--dry-run", stdin=json.dumps(clock).encode()).stderr
     )
     assert pfs("list-repo", "--json").json_lines == []
-    assert call("create-pipeline", "--dry-run", stdin=spec("p", "nowhere")).code == 2
+    refused = call("create-pipeline", "--dry-run", stdin=spec("p", "nowhere"))
+    assert refused.code == 2
+    assert "field input: the input repo nowhere does not exist" in refused.stderr
     pfs("create-repo", "data")
     assert pfs("list-datum", "-f", "-", "--json", stdin=spec("p", "data")).json_lines == []
 
