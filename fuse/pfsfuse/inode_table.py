@@ -41,6 +41,7 @@ class InodeTable:
         while known is not inode and not _are_same(known, inode):
             inode.id = (inode.id + 1) % _IDS or ROOT_ID + 1
             known = self._inodes.setdefault(inode.id, inode)
+        known.entry = inode.entry  # of what changes, with its new time
         known.lookups += 1
         return known
 
@@ -59,4 +60,6 @@ class InodeTable:
 
 
 def _are_same(one: Inode, other: Inode) -> bool:
+    if not (one.shown.is_final or other.shown.is_final):
+        return one.path == other.path
     return one.entry == other.entry and one.shown.label == other.shown.label

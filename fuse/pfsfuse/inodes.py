@@ -21,7 +21,7 @@ class Inode:
 
     Attributes:
         id: Its inode number; the same in every mount that shows the same at the same path.
-        entry: What it is in its tree.
+        entry: What it is in its tree; of what changes, as it was when last looked up.
         shown: What it is shown by.
         parent: The directory it was found in; None for the top.
         lookups: How often the kernel was told of it, and has not forgotten since.

@@ -166,6 +166,30 @@ def test_a_branch_follows_its_head(store: pfslib.Store) -> None:
         assert master.stat().st_ino != before
 
 
+def test_a_repo_stays_the_same_directory_while_its_branches_move(
+    store: pfslib.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or whoever stands in it stands nowhere, and the kernel forgets all that it knows of it."""
+    with store.mount() as path:
+        repo = path / "a"
+        fd = os.open(repo, os.O_RDONLY | os.O_DIRECTORY)
+        monkeypatch.chdir(repo)
+        try:
+            number, before = repo.stat().st_ino, os.fstat(fd).st_mtime_ns
+            for text in ("1", "2"):
+                put(store, "a", {"/x": text})
+                assert repo.stat().st_ino == number
+                newest = Path("master").stat().st_mtime_ns
+                assert repo.stat().st_mtime_ns == os.fstat(fd).st_mtime_ns == newest > before
+                before = newest
+                assert {e.name: e.inode() for e in os.scandir(path)}["a"] == number
+                assert Path.cwd() == Path(f"/proc/self/fd/{fd}").readlink() == repo
+                assert Path("master/x").read_text() == text
+        finally:
+            monkeypatch.undo()
+            os.close(fd)
+
+
 def test_what_is_open_stays_with_its_commit(store: pfslib.Store) -> None:
     """Files, memory maps' pages, listings and working directories: nothing is of two commits."""
     big = "old line\n" * 200_000
