@@ -12,7 +12,10 @@ import msgspec
 import pytest
 
 import pfslib
-from pfslib import Repo, Store
+from pfsfuse.operations import Operations
+from pfsfuse.views import ShownTree
+from pfslib import PathNotFoundError, Repo, Store
+from pfslib.api.tree import Tree
 from pfslib.commits.find import find_changes
 from pfslib.commits.finish import publish
 from pfslib.commits.refs import list_commit_ids, resolve
@@ -210,3 +213,30 @@ def test_a_directory_of_a_million_entries_is_mounted(million: Store) -> None:
             assert (file.stat().st_size, file.read_bytes()) == (3, b"old")
         assert not (flat / "f1000000").exists()
         assert os.statvfs(path).f_files == 1_000_100
+
+
+@pytest.mark.parametrize("start", [0, 499_999, 990_000])
+def test_a_mount_looks_into_a_directory_of_a_million_by_a_few_reads(
+    million: Store, start: int
+) -> None:
+    """And lists it from anywhere on, each node read once."""
+    root = million.commit("data@master.0").tree.find("/flat").node
+    recording = RecordingKV(million.kv)
+
+    def operations() -> Operations:
+        return Operations(ShownTree(Tree.of_node(recording, root, TreeCache())).top())
+
+    mounted = operations()
+    recording.reset()
+    assert mounted.lookup(mounted.top, b"f%06d" % start).entry.name == b"f%06d" % start
+    with pytest.raises(PathNotFoundError):
+        mounted.lookup(mounted.top, b"f%06d_" % start)
+    assert recording.read_calls.total() <= 2 * 5
+
+    mounted = operations()
+    recording.reset()
+    listed = islice(mounted.children(mounted.top, start), 10_000)
+    assert [inode.entry.name for inode in listed] == [
+        b"f%06d" % n for n in range(start, start + 10_000)
+    ]
+    assert recording.read_calls.total() <= 10_000 / 32 * 1.3
