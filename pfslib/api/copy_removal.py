@@ -57,6 +57,7 @@ def claimed(path: Path) -> Iterator[None]:
 
     Raises:
         AlreadyExistsError: It is not empty, or somebody else makes one in it.
+        OSError: It is not there, or cannot be written to.
     """
     claim = path / CLAIM
     try:
@@ -66,6 +67,8 @@ def claimed(path: Path) -> Iterator[None]:
             f"{path} is not empty: somebody makes a working copy in it",
             hint=f"wait for that; if it was cut short, remove {claim} and what is half made",
         ) from None
+    except OSError as error:  # what the user has named is the directory
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         if any(entry != claim and not _is_lost_and_found(entry) for entry in path.iterdir()):
             raise AlreadyExistsError(f"{path} is not empty", hint="name an empty directory")

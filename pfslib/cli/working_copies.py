@@ -42,6 +42,8 @@ def commit(session: Session, directory: str, *, message: str, branch: str | None
 def make(session: Session, words: Words, directory: Path, *, new: bool) -> None:
     """Make a working copy, for `pfs mount -w`."""
     place = parse_place(words, REPO, BRANCH, PATH, optional=1)
+    if place.joined and len(words) > 1:
+        raise click.UsageError(f"{words[1]!r} is one word too many: -w is for one branch")
     with session.open() as store:
         repo = store.repo(place.repo)
         repo.working_copy(directory, place.commit, below=place.path or "/", new=new)

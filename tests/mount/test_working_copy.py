@@ -679,6 +679,13 @@ def test_refusals(store: pfslib.Store, copy: Path, tmp_path: Path) -> None:
     (copy / "precious").touch()
     with pytest.raises(pfslib.AlreadyExistsError, match="not empty"):
         store.repo("r").working_copy(copy)
+    for wrong, error in {
+        tmp_path / "missing": FileNotFoundError,
+        copy / "precious": NotADirectoryError,
+    }.items():
+        with pytest.raises(error) as caught:
+            store.repo("r").working_copy(wrong)
+        assert caught.value.filename == str(wrong)
     with pytest.raises(pfslib.NotFoundError, match="no working copy"):
         pfslib.WorkingCopy(store, copy)
     (copy / "precious").unlink()
@@ -818,6 +825,9 @@ def test_options_that_mean_nothing_are_refused(
 
     making = ("mount", "-w", "--allow-other", "r@master", copy, "--store", store.path)
     assert b"--allow-other is not for -w" in refusal(*making)
+    for second in ("r@other", "folder"):
+        assert b"-w is for one branch" in refusal("mount", "-w", "r@master", second, *making[-3:])
+    assert list(copy.iterdir()) == []
     assert b"--new is for -w" in refusal("mount", "--new", "r@master", copy, *making[-2:])
     assert b"--discard is for a working copy" in refusal("unmount", "--discard", copy)
     store.repo("r").working_copy(copy)
