@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pfslib.api.copy_origin import ASIDE, CLAIM, MARKER, PROBE
+from pfslib.api.copy_origin import ASIDE, CLAIM, MARKER, PROBE, is_working_copy
 from pfslib.kv.directory_lock import locked
 from pfslib.model.errors import (
     AlreadyExistsError,
     BusyError,
+    InvalidInputError,
     PathNotFoundError,
     PfsError,
     StateError,
@@ -57,8 +58,10 @@ def claimed(path: Path) -> Iterator[None]:
 
     Raises:
         AlreadyExistsError: It is not empty, or somebody else makes one in it.
+        InvalidInputError: It is inside another working copy.
         OSError: It is not there, or cannot be written to.
     """
+    _check_apart(path)
     claim = path / CLAIM
     try:
         claim.touch(exist_ok=False)
@@ -75,6 +78,16 @@ def claimed(path: Path) -> Iterator[None]:
         yield
     finally:
         claim.unlink(missing_ok=True)
+
+
+def _check_apart(path: Path) -> None:
+    for above in Path(os.path.realpath(path)).parents:
+        with suppress(PermissionError):  # it is not for this user to look into
+            if is_working_copy(above):
+                raise InvalidInputError(
+                    f"{path} is inside the working copy {above}, whose commits would take it in",
+                    hint="name a directory elsewhere",
+                )
 
 
 @contextmanager

@@ -165,7 +165,8 @@ class Repo(HistoryVerbs, Keyed[Commit]):
 
         Raises:
             BranchNotFoundError: There is none of that name, and `new` is not given.
-            InvalidInputError: It is a commit that is named, not a branch.
+            InvalidInputError: It is a commit that is named, not a branch; or the directory is
+                inside another working copy.
             AlreadyExistsError: The directory is not empty, or the new branch is there already.
 
         Cost: writing all of it; where the file system can, what is equal is shared.

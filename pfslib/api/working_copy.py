@@ -315,7 +315,8 @@ class WorkingCopy:
 
         Raises:
             BranchNotFoundError: There is none of that name, and `new` is not given.
-            InvalidInputError: It is a commit that is named, not a branch.
+            InvalidInputError: It is a commit that is named, not a branch; or the directory is
+                inside another working copy.
             AlreadyExistsError: The directory is not empty, or the new branch is there already.
             OSError: It is not there, or cannot be written to.
 

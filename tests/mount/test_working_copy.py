@@ -690,6 +690,10 @@ def test_refusals(store: pfslib.Store, copy: Path, tmp_path: Path) -> None:
         pfslib.WorkingCopy(store, copy)
     (copy / "precious").unlink()
     store.repo("r").working_copy(copy)
+    (copy / "folder/inside").mkdir()
+    with pytest.raises(pfslib.InvalidInputError, match=f"inside the working copy {copy}"):
+        store.repo("r").working_copy(copy / "folder/inside")
+    assert list((copy / "folder/inside").iterdir()) == []
     with pfslib.init(tmp_path / "other") as other, pytest.raises(pfslib.NotFoundError):
         pfslib.WorkingCopy(other, copy)
     (copy / MARKER).write_text("{")
