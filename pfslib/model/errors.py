@@ -292,7 +292,7 @@ class InvalidSpecError(InvalidInputError):
         field: Path of the offending field, such as ``transform.cmd``; empty for the whole document.
     """
 
-    hint = "`pfs schema-pipeline` prints the form of a spec; no pipeline was made"
+    hint = "nothing was changed; `pfs schema pipeline` prints what a spec may hold"
 
     def __init__(self, why: str, *, field: str = "", hint: str = "") -> None:
         self.field = field
