@@ -137,5 +137,8 @@ NOTIFY_PRUNE: Final = 9
 PRUNE_OUT: Final = struct.Struct("=IIQ")
 """count, padding, spare; as many nodeids follow"""
 
+FOREVER: Final = 1 << 30
+"""Seconds, about 34 years, for which the kernel may keep what it is told."""
+
 assert (IN_HEADER.size, OUT_HEADER.size) == (40, 16)
 assert (INIT_OUT.size, ATTR.size, ENTRY_OUT.size, STATFS_OUT.size) == (64, 88, 40, 80)

@@ -28,9 +28,6 @@ from pfsfuse.operations import NAME_MAX, Operations
 from pfsfuse.probe import PROBE, PROBED
 from pfslib import MountError, NotFoundError
 
-_FOREVER: Final = 1 << 30
-"""Seconds, about 34 years."""
-
 _REQUEST_MAX: Final = 64 << 10
 """Bytes of the longest request; the kernel wants room for a write, though it asks for none."""
 
@@ -66,7 +63,7 @@ _ATTRIBUTES_SIZE: Final = abi.ENTRY_OUT.size + abi.ATTR.size
 _NO_ATTRIBUTES: Final = bytes(_ATTRIBUTES_SIZE)
 """Inode 0: of a listing, that its name comes without attributes."""
 
-_MISSING: Final = abi.ENTRY_OUT.pack(0, 0, _FOREVER, 0, 0, 0) + bytes(abi.ATTR.size)
+_MISSING: Final = abi.ENTRY_OUT.pack(0, 0, abi.FOREVER, 0, 0, 0) + bytes(abi.ATTR.size)
 """Inode 0: of a lookup, that the name means nothing, and that the kernel may remember so."""
 
 _ALIGNED: Final = 8
@@ -210,7 +207,7 @@ class KernelLoop:
             return _MISSING
         if directory.was_listed and not inode.entry.is_dir:  # directories are entered anyway
             self._looked_up = True
-        keep = _FOREVER if directory.shown.is_final else 0
+        keep = abi.FOREVER if directory.shown.is_final else 0
         return self._entry(self._inodes.tell(inode), keep)
 
     def _entry(self, inode: Inode, keep: int) -> bytes:
@@ -330,7 +327,7 @@ class KernelLoop:
         return b"".join(rows)
 
     def _attributes_of(self, inode: Inode) -> bytes:
-        return self._entry(self._inodes.tell(inode), _FOREVER)
+        return self._entry(self._inodes.tell(inode), abi.FOREVER)
 
     # --- contents ------------------------------------------------------------------------
 
@@ -363,7 +360,7 @@ class KernelLoop:
 
 def _attributes_last(inode: Inode) -> int:
     """For how many seconds the kernel may keep them."""
-    return _FOREVER if inode.shown.is_final else 0
+    return abi.FOREVER if inode.shown.is_final else 0
 
 
 def _row(inode: Inode, name: bytes, after: int) -> bytes:

@@ -15,12 +15,11 @@ from pfsfuse.attributes import BLOCK
 from pfsfuse.operations import NAME_MAX
 
 _ID: Final = 2**64 - 1
-_FOREVER: Final = 1 << 30
 
 PROBE: Final = b"-" * (NAME_MAX + 1)
 """Its name, which `pfslib.mounts.mounting` knows, too."""
 
-PROBED: Final = abi.ENTRY_OUT.pack(_ID, 0, 0, _FOREVER, 0, 0) + abi.ATTR.pack(
+PROBED: Final = abi.ENTRY_OUT.pack(_ID, 0, 0, abi.FOREVER, 0, 0) + abi.ATTR.pack(
     _ID, 0, 0, 0, 0, 0, 0, 0, 0, S_IFREG | 0o444, 1, 0, 0, 0, BLOCK, 0
 )
 """The answer to who looks the name up; its number may be another file's, but nobody sees it."""

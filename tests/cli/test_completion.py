@@ -220,46 +220,38 @@ def test_a_name_that_would_not_come_through_is_not_offered(filled: Path, pfs, ca
     assert capsys.readouterr().out == "word\tdata@master:/one.txt\t\n"
 
 
-@pytest.mark.parametrize("shell", ["bash"], indirect=True)
-def test_a_real_bash(shell: Shell, pfs) -> None:
-    pfs("put-file", "data@master:/a b/it's $1", "--no-run", stdin=b"1")
-    Path("local file").touch()
-    for typed, line in [
-        ("pfs inspect pi", "pfs inspect pipeline "),
-        ("pfs get-file data@m", "pfs get-file data@master"),
-        ("pfs get-file data@master:/o", "pfs get-file data@master:/one.txt "),
-        ("pfs get-file data@master:/dir/a", "pfs get-file data@master:/dir/a\\ b.txt "),
-        ("pfs get-file data@master:/dir/d", "pfs get-file data@master:/dir/deep/"),
-        ("pfs put-file data@master:/x -f loc", "pfs put-file data@master:/x -f local\\ file "),
-        ("pfs backup root", "pfs backup rootfs/"),
-        ("pfs get-file data@master:/a\\ b/", "pfs get-file data@master:/a\\ b/it\\'s\\ \\$1 "),
-        ("pfs get-file 'data@master:/dir/a", "pfs get-file 'data@master:/dir/a b.txt' "),
-        ("pfs get-file data@master:'/dir/a b", "pfs get-file data@master:'/dir/a b.txt' "),
-        ("pfs get-file 'data@master:/dir/d", "pfs get-file 'data@master:/dir/deep/"),
-        ("pfs get-file 'data@master:/a b/", "pfs get-file 'data@master:/a b/it'\\''s $1' "),
-        ('pfs get-file "data@master:/a b/i', 'pfs get-file "data@master:/a b/it\'s \\$1" '),
-        ("pfs get-file 'data@master:/a b/'i", "pfs get-file data@master:/a\\ b/it\\'s\\ \\$1 "),
-        ("pfs get-file data@master:/o > loc", "pfs get-file data@master:/o > local\\ file "),
-        ("pfs get-file 2>loc data@m", "pfs get-file 2>loc data@master"),
-    ]:
-        assert shell.complete(typed) == line
+EVERYWHERE = [
+    ("pfs inspect pi", "pfs inspect pipeline "),
+    ("pfs get-file data@m", "pfs get-file data@master"),
+    ("pfs get-file data@master:/o", "pfs get-file data@master:/one.txt "),
+    ("pfs get-file data@master:/dir/a", "pfs get-file data@master:/dir/a\\ b.txt "),
+    ("pfs get-file data@master:/dir/d", "pfs get-file data@master:/dir/deep/"),
+    ("pfs put-file data@master:/x -f loc", "pfs put-file data@master:/x -f local\\ file "),
+    ("pfs backup root", "pfs backup rootfs/"),
+    ("pfs get-file data@master:/a\\ b/", "pfs get-file data@master:/a\\ b/it\\'s\\ \\$1 "),
+    ("pfs get-file 'data@master:/dir/a", "pfs get-file 'data@master:/dir/a b.txt' "),
+]
+IN_BASH = [
+    ("pfs get-file data@master:'/dir/a b", "pfs get-file data@master:'/dir/a b.txt' "),
+    ("pfs get-file 'data@master:/dir/d", "pfs get-file 'data@master:/dir/deep/"),
+    ("pfs get-file 'data@master:/a b/", "pfs get-file 'data@master:/a b/it'\\''s $1' "),
+    ('pfs get-file "data@master:/a b/i', 'pfs get-file "data@master:/a b/it\'s \\$1" '),
+    ("pfs get-file 'data@master:/a b/'i", "pfs get-file data@master:/a\\ b/it\\'s\\ \\$1 "),
+    ("pfs get-file data@master:/o > loc", "pfs get-file data@master:/o > local\\ file "),
+    ("pfs get-file 2>loc data@m", "pfs get-file 2>loc data@master"),
+]
 
 
-@pytest.mark.parametrize("shell", ["zsh"], indirect=True)
-def test_a_real_zsh(shell: Shell, pfs) -> None:
+@pytest.mark.parametrize(
+    ("shell", "typing"),
+    [("bash", [*EVERYWHERE, *IN_BASH]), ("zsh", EVERYWHERE)],
+    indirect=["shell"],
+    ids=["bash", "zsh"],
+)
+def test_a_real_shell(shell: Shell, typing: list[tuple[str, str]], pfs) -> None:
     pfs("put-file", "data@master:/a b/it's $1", "--no-run", stdin=b"1")
     Path("local file").touch()
-    for typed, line in [
-        ("pfs inspect pi", "pfs inspect pipeline "),
-        ("pfs get-file data@m", "pfs get-file data@master"),
-        ("pfs get-file data@master:/o", "pfs get-file data@master:/one.txt "),
-        ("pfs get-file data@master:/dir/a", "pfs get-file data@master:/dir/a\\ b.txt "),
-        ("pfs get-file data@master:/dir/d", "pfs get-file data@master:/dir/deep/"),
-        ("pfs put-file data@master:/x -f loc", "pfs put-file data@master:/x -f local\\ file "),
-        ("pfs backup root", "pfs backup rootfs/"),
-        ("pfs get-file data@master:/a\\ b/", "pfs get-file data@master:/a\\ b/it\\'s\\ \\$1 "),
-        ("pfs get-file 'data@master:/dir/a", "pfs get-file 'data@master:/dir/a b.txt' "),
-    ]:
+    for typed, line in typing:
         assert shell.complete(typed) == line
 
 

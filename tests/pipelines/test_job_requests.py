@@ -19,6 +19,22 @@ def copy(call: Call) -> Files:
     return dict(call.inputs["data"])
 
 
+def run_and_stop(store: Store, number: int) -> int:
+    """Run a job until it is at one of its datums; how many it has begun."""
+    stop = threading.Event()
+
+    def stops(call: Call) -> Files:
+        if len(runner.calls) == number:
+            stop.set()
+        if stop.is_set():
+            time.sleep(0.6)  # it is looked after a quarter of a second
+        return copy(call)
+
+    runner = ScriptedRunner(store, stops)
+    run_scripted(store, runner, stop=stop)
+    return len(runner.calls)
+
+
 def interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
@@ -122,18 +138,7 @@ def test_a_job_that_runs_all_again_goes_on_where_it_was_stopped(
     commit_files(store, "data", {f"/{number}": "x" for number in range(5)})
     (job,) = run_scripted(store, ScriptedRunner(store, copy))
     store.rerun_job(job.id, reprocess=not every_job)
-    stop = threading.Event()
-
-    def stops_at_the_second(call: Call) -> Files:
-        if len(first.calls) == 2:
-            stop.set()
-        if stop.is_set():
-            time.sleep(0.6)  # it is looked after a quarter of a second
-        return copy(call)
-
-    first = ScriptedRunner(store, stops_at_the_second)
-    run_scripted(store, first, stop=stop)
-    done = len(first.calls)
+    done = run_and_stop(store, 2)
     assert 2 <= done < 5
     second = ScriptedRunner(store, copy)
     (again,) = run_scripted(store, second)
@@ -205,18 +210,7 @@ def test_an_update_that_keeps_results_keeps_those_of_a_job_that_did_not_end(stor
     store.create_repo("data")
     store.create_pipeline(shell_spec("p", "data"))
     commit_files(store, "data", {f"/{number}": f"{number}" for number in range(5)})
-    stop = threading.Event()
-
-    def stops_at_the_third(call: Call) -> Files:
-        if len(first.calls) == 3:
-            stop.set()
-        if stop.is_set():
-            time.sleep(0.6)  # it is looked after a quarter of a second
-        return copy(call)
-
-    first = ScriptedRunner(store, stops_at_the_third)
-    run_scripted(store, first, stop=stop)
-    done = len(first.calls)
+    done = run_and_stop(store, 3)
     store.update_pipeline(shell_spec("p", "data", transform={"env": {"A": "1"}}), reprocess=False)
     second = ScriptedRunner(store, copy)
     (job,) = run_scripted(store, second)
