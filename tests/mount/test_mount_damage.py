@@ -14,6 +14,7 @@ import pytest
 
 import pfslib
 from pfslib.mounts.mounting import Mounted, mount
+from pfslib.testing.runner_workbench import wait_until
 
 pytestmark = pytest.mark.mount
 
@@ -83,7 +84,15 @@ def test_the_log_names_the_mount_the_file_and_the_damage(
     with damaged.mount() as path, open_without_readahead(path / "hurt") as file:
         with pytest.raises(OSError, match=rf"Errno {errno.EIO}\]"):
             os.pread(file, 100, POSITION)
-        lines = capfd.readouterr().err.splitlines()
+        said = ""
+
+        def is_said() -> bool:  # by a thread of the server's, so that no reader waits for it
+            nonlocal said
+            said += capfd.readouterr().err
+            return said.endswith("\n")
+
+        assert wait_until(is_said)
+        lines = said.splitlines()
     assert lines
     assert all(line.startswith(f"pfs mount {path}: read '/hurt': ") for line in lines)
     assert all(line.endswith("is damaged") for line in lines)
