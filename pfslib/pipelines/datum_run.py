@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -58,6 +58,16 @@ class DatumStoppedError(Exception):
     """The job is to end, or to be given back; the datum was not begun."""
 
 
+class Turn(NamedTuple):
+    """When the command of a datum may begin: none overtakes that of the datum before it."""
+
+    before: threading.Event
+    """Set when the command of the datum before it has begun, or need not be waited for."""
+
+    begun: threading.Event
+    """The same of this one; `DatumRun.run` sets it in any case."""
+
+
 class DatumRun:
     """Runs the datums of one job, several at once if asked; keeps no state between them.
 
@@ -86,11 +96,12 @@ class DatumRun:
         self._is_for_good = False
         self._running = threading.Semaphore(pipeline.parallelism)
 
-    def run(self, task: Task) -> DatumRecord:
+    def run(self, task: Task, turn: Turn) -> DatumRecord:
         """Try a datum until it succeeds or its tries are used up.
 
         A success is stored under the datum's key at once, so that no crash repeats it. If another
-        job, of whatever process, is at a datum of the same key, that one's result is waited for.
+        job, of whatever process, is at a datum of the same key, that one's result is waited for;
+        the datums that come after this one do not wait with it.
 
         Returns:
             What became of it; skipped, when a result came from elsewhere meanwhile.
@@ -101,20 +112,10 @@ class DatumRun:
             InputsLostError: What the attempt read went away under it; it counts for nothing.
             RunnerError: The runner is unable to work.
         """
-        record = DatumRecord(task.key, DatumState.FAILED, seen_of(task.datum), why=task.why)
-        with self._laid_out(task) as laid_out:
-            if isinstance(laid_out, DatumResult):
-                return msgspec.structs.replace(
-                    record, state=DatumState.SKIPPED, output=laid_out.output
-                )
-            record = msgspec.structs.replace(
-                record, input_bytes=sum(item.size for item in task.datum)
-            )
-            for attempt in range(1, self._pipeline.datum_tries + 1):
-                record = self._try_until_not_lost(task, laid_out, attempt, record)
-                if record.state == DatumState.PROCESSED:
-                    break
-        return record
+        try:
+            return self._run(task, turn)
+        finally:
+            turn.begun.set()
 
     def stop(self, *, for_good: bool) -> None:
         """Kill what runs; the runs under way return or raise.
@@ -126,10 +127,26 @@ class DatumRun:
         self._stopped.set()
         self._session.close()
 
+    def _run(self, task: Task, turn: Turn) -> DatumRecord:
+        record = DatumRecord(task.key, DatumState.FAILED, seen_of(task.datum), why=task.why)
+        with self._laid_out(task, turn) as laid_out:
+            if isinstance(laid_out, DatumResult):
+                return msgspec.structs.replace(
+                    record, state=DatumState.SKIPPED, output=laid_out.output
+                )
+            record = msgspec.structs.replace(
+                record, input_bytes=sum(item.size for item in task.datum)
+            )
+            for attempt in range(1, self._pipeline.datum_tries + 1):
+                record = self._try_until_not_lost(task, laid_out, attempt, record, turn)
+                if record.state == DatumState.PROCESSED:
+                    break
+        return record
+
     # --- before --------------------------------------------------------------------------
 
     @contextmanager
-    def _laid_out(self, task: Task) -> Iterator[dict[str, bytes] | DatumResult]:
+    def _laid_out(self, task: Task, turn: Turn) -> Iterator[dict[str, bytes] | DatumResult]:
         """What the datum sees, kept from gc, for no commit leads to it; or a result for it.
 
         One transaction takes the lease and writes the few nodes that the view consists of.
@@ -147,8 +164,10 @@ class DatumRun:
                     if found is None and take_lease(writing, task.key, self._claim.job):
                         found = write_input_tree(writing, task.datum, edits, self._cache)
                         hold.add(found.values())
-                if found is None and self._stopped.wait(POLL_S):
-                    raise DatumStoppedError
+                if found is None:
+                    turn.begun.set()
+                    if self._stopped.wait(POLL_S):
+                        raise DatumStoppedError
             yield found
         finally:
             hold.release()
@@ -161,17 +180,17 @@ class DatumRun:
     # --- one attempt ---------------------------------------------------------------------
 
     def _try_until_not_lost(
-        self, task: Task, trees: dict[str, bytes], number: int, record: DatumRecord
+        self, task: Task, trees: dict[str, bytes], number: int, record: DatumRecord, turn: Turn
     ) -> DatumRecord:
         for _ in range(_LOST_MAX):
             try:
-                return self._try(task, trees, number, record)
+                return self._try(task, trees, number, record, turn)
             except AttemptLostError as lost:
                 _log.warning("an attempt is made again: %s", lost)
-        return self._try(task, trees, number, record)
+        return self._try(task, trees, number, record, turn)
 
     def _try(
-        self, task: Task, trees: dict[str, bytes], number: int, record: DatumRecord
+        self, task: Task, trees: dict[str, bytes], number: int, record: DatumRecord, turn: Turn
     ) -> DatumRecord:
         self._scratch.mkdir(parents=True, exist_ok=True)
         # Of a new name each time, in case one before could not be removed. `log_reader` reads it.
@@ -179,7 +198,9 @@ class DatumRun:
         (folder / "out").mkdir()
         try:
             attempt = self._attempt(folder, trees, task)
+            turn.before.wait()
             with self._running:
+                turn.begun.set()
                 if self._stopped.is_set():
                     raise DatumStoppedError
                 started = time.monotonic()

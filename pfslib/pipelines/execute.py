@@ -18,7 +18,7 @@ from pfslib.model.errors import HeadMovedError
 from pfslib.model.work import Counts, DatumRecord, DatumState, Job, JobState, Pipeline
 from pfslib.pipelines.claims import Claim
 from pfslib.pipelines.conclude import conclude
-from pfslib.pipelines.datum_run import DatumRun
+from pfslib.pipelines.datum_run import DatumRun, Turn
 from pfslib.pipelines.datum_threads import DatumThreads
 from pfslib.pipelines.datums import datum_name, seen_of
 from pfslib.pipelines.egress import egress
@@ -176,11 +176,15 @@ class JobRun:
         at_once = self._pipeline.parallelism + _AHEAD
         running: dict[Future[DatumRecord], list[Task]] = {}
         looked = time.monotonic()
+        begun = threading.Event()
+        begun.set()  # nothing is before the first
         with DatumThreads[DatumRecord](at_once) as threads:
             try:
                 while True:
                     while len(running) < at_once and (tasks := next(todo, None)) is not None:
-                        running[threads.submit(partial(self._datums.run, tasks[0]))] = tasks
+                        before, begun = begun, threading.Event()
+                        run = partial(self._datums.run, tasks[0], Turn(before, begun))
+                        running[threads.submit(run)] = tasks
                     if not running:
                         return
                     done, _ = wait(running, timeout=_LOOK_S, return_when=FIRST_COMPLETED)
